@@ -1,0 +1,164 @@
+# Tophalf: `make help` lists the targets.
+
+CROSS_COMPILE ?= x86_64-linux-gnu-
+APP           ?= httpd
+SITE          ?= www
+CONFIG        ?= boot/tophalf.cfg
+BUILD         ?= build
+HOSTCC        ?= gcc
+
+CC      := $(CROSS_COMPILE)gcc
+LD      := $(CROSS_COMPILE)ld
+OBJCOPY := $(CROSS_COMPILE)objcopy
+NM      := $(CROSS_COMPILE)nm
+
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+.DEFAULT_GOAL := image
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+ifeq ($(wildcard apps/$(APP)/*.c),)
+$(error APP=$(APP): there is no apps/$(APP)/; choose one of: $(patsubst apps/%/,%,$(filter-out apps/include/,$(wildcard apps/*/))))
+endif
+
+# ---------------------------------------------------------------- what the machine needs
+# Each group is checked with one dpkg-query and installed, after saying so, when it lacks a
+# package. LWIP is unpacked once per build folder.
+
+.PHONY: deps-build deps-run deps-test
+deps-build deps-run deps-test: deps-%:
+	@scripts/setup.sh $*
+
+LWIP       := $(BUILD)/lwip
+LWIP_STAMP := $(BUILD)/lwip.stamp
+$(LWIP_STAMP): scripts/fetch-lwip.sh
+	@mkdir -p $(BUILD)
+	@scripts/fetch-lwip.sh $(abspath $(LWIP))
+	@touch $@
+
+# ---------------------------------------------------------------- kernel
+# Freestanding, no red zone (interrupts arrive on the running stack), general registers only
+# (no SSE state to save), frame pointers (backtraces). -fbuiltin: small memcpys become moves.
+
+WARN   := -Wall -Wextra -Wshadow -Werror -Wstrict-prototypes -Wmissing-prototypes -Wundef
+KFLAGS := -std=gnu11 -O2 -g -ffreestanding -fbuiltin -nostdinc \
+          -isystem $(shell $(CC) -print-file-name=include 2>/dev/null) \
+          -mno-red-zone -mgeneral-regs-only -mcmodel=kernel -fno-pic -fno-pie \
+          -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-stack-protector \
+          -fno-strict-aliasing -fno-common -ffunction-sections -fdata-sections \
+          -fmacro-prefix-map=$(CURDIR)/= -DTOPHALF_VERSION='"$(VERSION)"' -DTOPHALF_APP='"$(APP)"'
+
+# Each layer sees its own public headers and those of the layers below it, so that an include
+# in the wrong direction does not compile: apps -> net -> drivers -> kernel.
+INC_kernel  := -Ikernel/libc/include -Ikernel/include -Iboot/include
+INC_drivers := $(INC_kernel) -Idrivers/include
+INC_net     := $(INC_drivers) -Inet/include -Inet/port -I$(LWIP)/src/include
+INC_apps    := $(INC_net) -Iapps/include
+
+SRC_kernel  := $(wildcard kernel/*.c kernel/*.S kernel/libc/*.c) boot/cfg.c
+SRC_drivers := $(wildcard drivers/*.c)
+SRC_net     := $(wildcard net/*.c net/port/*.c)
+SRC_apps    := apps/main.c $(wildcard apps/$(APP)/*.c) boot/ustar.c
+
+# lwIP's own list of its files, less what we do not use; compiled with its warnings as they are.
+LWIP_SRC := $(addprefix src/,core/init.c core/def.c core/inet_chksum.c core/ip.c core/mem.c \
+            core/memp.c core/netif.c core/pbuf.c core/raw.c core/stats.c core/tcp.c core/tcp_in.c \
+            core/tcp_out.c core/timeouts.c core/udp.c core/ipv4/acd.c core/ipv4/dhcp.c \
+            core/ipv4/etharp.c core/ipv4/icmp.c core/ipv4/ip4.c core/ipv4/ip4_addr.c \
+            core/ipv4/ip4_frag.c core/ipv6/ethip6.c core/ipv6/icmp6.c core/ipv6/inet6.c \
+            core/ipv6/ip6.c core/ipv6/ip6_addr.c core/ipv6/ip6_frag.c core/ipv6/mld6.c \
+            core/ipv6/nd6.c netif/ethernet.c)
+
+K := $(BUILD)/k
+objs = $(patsubst %,$(K)/%.o,$(1))
+KERNEL_OBJS := $(call objs,$(SRC_kernel) $(SRC_drivers) $(SRC_net) $(SRC_apps)) \
+               $(patsubst src/%,$(K)/lwip/%.o,$(LWIP_SRC))
+
+$(call objs,$(SRC_kernel)): LAYER := kernel
+$(call objs,$(SRC_drivers)): LAYER := drivers
+$(call objs,$(SRC_net)): LAYER := net
+$(call objs,$(SRC_apps)): LAYER := apps
+
+# Objects of one app or version must not be taken for another's: flags are part of the rule.
+FLAGS_STAMP := $(BUILD)/flags.stamp
+$(FLAGS_STAMP): FORCE
+	@mkdir -p $(BUILD)
+	@echo '$(CC) $(KFLAGS) $(WARN)' | cmp -s - $@ || echo '$(CC) $(KFLAGS) $(WARN)' > $@
+.PHONY: FORCE
+
+$(K)/%.o: % $(FLAGS_STAMP) $(LWIP_STAMP) | deps-build
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	@$(CC) $(KFLAGS) $(WARN) $(INC_$(LAYER)) -MMD -MP -c $< -o $@
+
+$(K)/lwip/%.o: $(LWIP_STAMP) $(FLAGS_STAMP) | deps-build
+	@mkdir -p $(@D)
+	@echo "  CC      lwip/$*"
+	@$(CC) $(KFLAGS) $(INC_net) -MMD -MP -c $(LWIP)/src/$* -o $@
+
+-include $(KERNEL_OBJS:.o=.d)
+
+# Linked twice: the first image gives the function names for backtraces, which then become a
+# table at the end of .rodata, where they move nothing else of .text.
+LINK := $(LD) -nostdlib -static --no-dynamic-linker -z noexecstack -z max-page-size=4096 \
+        --gc-sections --build-id=none -T linker.ld
+
+$(BUILD)/kernel.pass1.elf: $(KERNEL_OBJS) linker.ld
+	@$(LINK) -o $@ $(KERNEL_OBJS)
+
+$(BUILD)/ksyms.S: $(BUILD)/kernel.pass1.elf scripts/mkksyms.sh
+	@scripts/mkksyms.sh $(NM) $< > $@
+
+$(BUILD)/kernel.debug: $(KERNEL_OBJS) $(BUILD)/ksyms.S linker.ld
+	@echo "  LD      $(BUILD)/kernel.elf"
+	@$(CC) $(KFLAGS) -c $(BUILD)/ksyms.S -o $(BUILD)/ksyms.o
+	@$(LINK) -o $@ $(KERNEL_OBJS) $(BUILD)/ksyms.o
+
+$(BUILD)/kernel.elf: $(BUILD)/kernel.debug
+	@$(OBJCOPY) --strip-all $< $@
+
+# ---------------------------------------------------------------- loader and disk image
+include boot/boot.mk
+
+$(BUILD)/site.tar: FORCE | deps-build
+	@scripts/mksite.sh $(SITE) $@
+
+IMAGE := $(BUILD)/tophalf.img
+$(IMAGE): $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(CONFIG) $(BUILD)/site.tar scripts/mkimage.sh
+	@scripts/mkimage.sh $@ $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(CONFIG) $(BUILD)/site.tar
+
+.PHONY: image run debug
+image: $(IMAGE) ## build build/tophalf.img (the default target)
+
+run: deps-run $(IMAGE) ## boot it in QEMU: http://127.0.0.1:8080, console here, Ctrl-A X ends
+	@scripts/run.sh $(IMAGE)
+
+debug: deps-run $(IMAGE) ## the same, QEMU waiting for gdb, which starts with symbols loaded
+	@GDB=1 scripts/run.sh $(IMAGE)
+
+# ---------------------------------------------------------------- tests
+include tests/host/tests.mk
+include tests/lwip.mk
+
+.PHONY: test check check-qemu check-lwip lint format clean help
+test: ## everything: host unit tests, lwIP's own, QEMU tests, lint
+	@scripts/test.sh
+
+check-qemu: deps-test $(IMAGE) ## the QEMU tests alone (K=expr selects, as pytest -k)
+	@/usr/bin/python3 -m pytest -q tests/qemu $(if $(K_EXPR),-k '$(K_EXPR)')
+
+SOURCES = $(shell git ls-files '*.c' '*.h')
+lint: deps-test $(LWIP_STAMP) ## formatting, static analysis and shell scripts
+	@scripts/lint.sh
+
+format: deps-test ## rewrite the sources in the house format
+	@clang-format -i $(SOURCES)
+
+clean: ## remove the build folder (the download cache stays)
+	@rm -rf $(BUILD)
+
+help: ## this list
+	@echo "make TARGET [APP=httpd|echo] [SITE=dir] [CONFIG=file] [ACCEL=tcg|kvm] [CROSS_COMPILE=prefix]"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile boot/boot.mk tests/*.mk tests/host/*.mk | expand -t 16

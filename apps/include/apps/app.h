@@ -1,0 +1,25 @@
+/*
+ * The seam between the system and its one app, chosen at build time (make APP=httpd). An app is
+ * a folder apps/<name>/ that defines `const struct app app`; docs/writing-an-app.md is the
+ * one-page guide and apps/echo the smallest example.
+ *
+ * After start() the app lives in lwIP's callbacks: softirq context, run to completion, no
+ * waiting. Payload is read in the buffers that the NIC wrote (pbufs), and sent by reference
+ * (tcp_write without TCP_WRITE_FLAG_COPY) from memory that stays valid until it is acknowledged.
+ */
+#ifndef APPS_APP_H
+#define APPS_APP_H
+
+#include <stdbool.h>
+
+struct app {
+    const char *name;
+    const char *summary; /* one line, for `version` and the boot log */
+    /* Bind ports and get ready. Called once, in main context inside net_enter()/net_leave().
+     * Returns false (and has logged why) when it cannot serve. */
+    bool (*start)(void);
+};
+
+extern const struct app app;
+
+#endif

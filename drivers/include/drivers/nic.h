@@ -1,0 +1,110 @@
+/*
+ * The network card as the layers above see it. It is pulled: nothing here calls up. All
+ * functions are for the bottom half unless they say otherwise; one NIC, so no handle table.
+ *
+ * A typical round of the bottom half (net/napi.c):
+ *
+ *   n = nic_rx_burst(nic, bufs, budget);     the used ring -> packet buffers
+ *   ... each buffer goes up the stack; answers come back through nic_tx() ...
+ *   nic_rx_refill(nic);                      free buffers -> the available ring
+ *   while ((t = nic_tx_reap(nic)) ...        buffers that the device is done with
+ *   nic_flush(nic);                          one kick for all that was queued
+ *   if (n < budget && nic_rx_irq_enable(nic))
+ *       ... more work came in between: disable again and go on ...
+ */
+#ifndef DRIVERS_NIC_H
+#define DRIVERS_NIC_H
+
+#include <drivers/pktbuf.h>
+
+struct nic;
+
+/*
+ * Find the first virtio-net function on PCI, bring it up by the steps of virtio 1.2 §3.1.1,
+ * fill its receive ring and leave its interrupts masked. NULL when there is none or it cannot
+ * be driven; the log says why. Boot, after irq_init() and pktbuf_pool_init().
+ */
+struct nic *nic_probe(void);
+
+/* Name of the softirq to raise from the top half is fixed: SOFTIRQ_NET. */
+
+const uint8_t *nic_mac(const struct nic *nic); /* 6 bytes; any context */
+unsigned nic_mtu(const struct nic *nic);       /* bytes of IP packet; any context */
+bool nic_link_up(struct nic *nic);
+
+/* True once after the device has signalled a configuration change (link). */
+bool nic_take_config_change(struct nic *nic);
+
+/*
+ * Receive: take up to `budget` frames off the ring. Returns how many; each buffer is the
+ * caller's, with frame and frame_len set. Frames that the device reports wrongly are counted
+ * and dropped here, and count against the budget.
+ */
+unsigned nic_rx_burst(struct nic *nic, struct pktbuf **bufs, unsigned budget);
+
+/* Post free buffers until the ring is full or the pool is empty; publishes once, kicks once. */
+void nic_rx_refill(struct nic *nic);
+
+/* True when the device has used buffers that nic_rx_burst() has not taken yet. */
+bool nic_rx_pending(struct nic *nic);
+
+/* Mask the receive interrupt at the ring. Any context: this is what the top half does too. */
+void nic_rx_irq_disable(struct nic *nic);
+
+/* Unmask it and look again. Returns true when a frame came in before the device could see the
+ * unmasking, so that no interrupt will tell: the caller must disable again and go on. */
+bool nic_rx_irq_enable(struct nic *nic);
+
+/* One piece of a frame to send, in memory that is in the direct map (or the kernel image). */
+struct nic_seg {
+    const void *data;
+    uint32_t len;
+};
+#define NIC_TX_SEGS_MAX 16
+
+/*
+ * Queue one frame: no copy, no kick. The segments stay the device's to read until
+ * nic_tx_reap() has given `token` (not NULL) back. Returns false when the ring is full: nothing
+ * was queued; the transmit interrupt is on from now until room is there again, and
+ * nic_tx_reap() must be called when SOFTIRQ_NET runs.
+ */
+bool nic_tx(struct nic *nic, const struct nic_seg *segs, unsigned count, void *token);
+
+/* The token of one frame that the device has finished with, or NULL. */
+void *nic_tx_reap(struct nic *nic);
+
+/* Frames queued and not reaped yet. */
+unsigned nic_tx_outstanding(const struct nic *nic);
+
+/* Kick the device if frames were queued since the last time and it wants to be told. */
+void nic_flush(struct nic *nic);
+
+/*
+ * The device broke the rules in a way that leaves its rings unknown (an id out of range or not
+ * outstanding): it was silenced. nic_recover() resets and restarts it; tokens of frames that
+ * were in flight come back through nic_tx_reap(). Returns false when it does not come back.
+ */
+bool nic_broken(const struct nic *nic);
+bool nic_recover(struct nic *nic);
+
+/* Counters, named as `ethtool -S` users expect. Any context may read. */
+struct nic_stats {
+    uint64_t rx_packets, rx_bytes;
+    uint64_t rx_no_buffer;    /* refills that found the pool empty */
+    uint64_t rx_runt;         /* shorter than an Ethernet header */
+    uint64_t rx_over_length;  /* longer than MTU + header + VLAN tag */
+    uint64_t rx_bad_length;   /* device claimed more than was posted, or less than its header */
+    uint64_t rx_bad_id;       /* device used an id that was not outstanding */
+    uint64_t rx_interrupts, rx_kicks;
+    uint64_t tx_packets, tx_bytes;
+    uint64_t tx_ring_full, tx_bad_id;
+    uint64_t tx_interrupts, tx_kicks;
+    uint64_t config_interrupts;
+    uint64_t device_resets;
+};
+void nic_stats(const struct nic *nic, struct nic_stats *out);
+
+/* "virtio-net 1af4:1041 at 00:03.0, MSI-X" for people. */
+const char *nic_description(const struct nic *nic);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * Packet buffers: fixed slots of 2 KiB in 2 MiB pages, what the NIC's receive ring is filled
+ * with. The pool is LIFO, so that the buffer that is still in the cache is used again first.
+ *
+ *   slot (2048 bytes, 2048-aligned)
+ *   +-------------+-----------------+------------------+------------------------------+
+ *   | struct      | owner's area    | headroom         | frame                        |
+ *   | pktbuf (64) | PKTBUF_PRIV(64) | 256, the virtio  | up to PKTBUF_FRAME_MAX bytes |
+ *   |             | net's pbuf      | header at its end|                              |
+ *   +-------------+-----------------+------------------+------------------------------+
+ *
+ * The headroom is what XDP programs may grow a packet into, and where the stack prepends
+ * headers when it answers in the same buffer.
+ */
+#ifndef DRIVERS_PKTBUF_H
+#define DRIVERS_PKTBUF_H
+
+#include <kernel/lib.h>
+
+#define PKTBUF_SIZE      2048u
+#define PKTBUF_PRIV      64u
+#define PKTBUF_HEADROOM  256u
+#define PKTBUF_FRAME_MAX (PKTBUF_SIZE - 64u - PKTBUF_PRIV - PKTBUF_HEADROOM) /* 1664 bytes */
+
+struct pktbuf {
+    struct pktbuf *next; /* in the pool, or the caller's while it owns the buffer */
+    uint64_t phys;       /* DMA address of the slot itself */
+    uint8_t *frame;      /* first byte of the Ethernet frame */
+    uint32_t frame_len;  /* bytes, as received */
+    bool posted;         /* owned by the device; asserted at every change of owner */
+    uint8_t pad[31];
+    uint8_t priv[PKTBUF_PRIV]; /* the upper layer's, kept across alloc and free */
+};
+
+/* Set up `count` buffers (rounded up to whole 2 MiB pages). Returns false when memory is short;
+ * what could be had is used then. Boot. */
+bool pktbuf_pool_init(unsigned count);
+
+/* A free buffer, the most recently freed first; NULL (counted) when there is none. The caller
+ * owns it. frame is set to the default headroom. Bottom half. */
+struct pktbuf *pktbuf_alloc(void);
+void pktbuf_free(struct pktbuf *buf);
+
+struct pktbuf_stats {
+    unsigned total, free;
+    uint64_t empty; /* allocations that found none */
+};
+void pktbuf_stats(struct pktbuf_stats *out);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * The serial console and its commands. A command stands beside what it shows, in whatever layer
+ * that is, and is found through a linker section, so that the console knows no layer above it:
+ *
+ *   static int cmd_uptime(struct console *con, int argc, char **argv) { ... }
+ *   CONSOLE_COMMAND(uptime, "uptime", "how long the system has been up", cmd_uptime);
+ *
+ * Every command also answers to -j with one line of JSON: the console takes the option off argv
+ * and sets con->json; the command then prints through console_json() only.
+ */
+#ifndef KERNEL_CONSOLE_H
+#define KERNEL_CONSOLE_H
+
+#include <kernel/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct console {
+    bool json;        /* -j was given */
+    bool interrupted; /* Ctrl-C was pressed during console_wait() */
+};
+
+struct console_command {
+    const char *name;
+    const char *usage; /* "ping [-c count] host" */
+    const char *help;  /* one line */
+    /*
+     * Returns 0, or 1 when it failed; it has said why by console_error(). Main context with
+     * softirqs enabled: softirq_disable() around what it reads from the stack or a driver.
+     */
+    int (*run)(struct console *con, int argc, char **argv);
+    /* Names that Tab completes as the first argument: the i-th, NULL past the end. May be NULL. */
+    const char *(*complete)(unsigned i);
+};
+
+#define CONSOLE_COMMAND(ident, usage_, help_, fn)                                                  \
+    CONSOLE_COMMAND_COMPLETE(ident, usage_, help_, fn, 0)
+
+#define CONSOLE_COMMAND_COMPLETE(ident, usage_, help_, fn, complete_)                              \
+    static const struct console_command console_command_##ident                                    \
+        __attribute__((used, section(".console." #ident), aligned(8))) = {                         \
+            .name = #ident, .usage = usage_, .help = help_, .run = fn, .complete = complete_       \
+        }
+
+void console_init(void); /* boot, after serial_start(): the banner and the first prompt */
+
+/* Feed what has been typed to the line editor and run finished lines. Main context. */
+void console_poll(void);
+
+/* Print; waits for room in the serial ring. Main context. */
+void console_printf(struct console *con, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Say what went wrong: "name: message", or {"error":"message"} with -j. Returns 1. */
+int console_error(struct console *con, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Begin the command's JSON object on this console; close it with json_end(). */
+void console_json(struct console *con, struct json *j);
+
+/*
+ * Wait until time_ns() reaches the deadline, running the system meanwhile. Returns false when
+ * Ctrl-C (or, if any_key, any key) was pressed. Main context, softirqs enabled.
+ */
+bool console_wait(struct console *con, uint64_t deadline_ns, bool any_key);
+
+#endif

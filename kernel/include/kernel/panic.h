@@ -1,0 +1,23 @@
+/*
+ * The end of the road for what can not happen. Any context.
+ *
+ * Three kinds of error: impossible -> panic; transient -> returned to the caller; from the
+ * network or the device -> counted and dropped, never fatal and never silent.
+ */
+#ifndef KERNEL_PANIC_H
+#define KERNEL_PANIC_H
+
+/*
+ * Print the message, the context and a symbolised backtrace on the serial port (polled, so that
+ * it works anywhere), then halt, or reset the machine where tophalf.cfg says panic=reboot.
+ */
+_Noreturn void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* The condition is always evaluated and must have no side effect. */
+#define ASSERT(cond)                                                                               \
+    do {                                                                                           \
+        if (__builtin_expect(!(cond), 0))                                                          \
+            panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #cond);                       \
+    } while (0)
+
+#endif

@@ -1,0 +1,23 @@
+# Host unit tests: tests/host/test_<name>.c with the sources that TEST_<name> lists, each one
+# program under ASan and UBSan. Pure code only; kernel services come from tests/host/fakes.c.
+
+HOST_TESTS := $(patsubst tests/host/test_%.c,%,$(wildcard tests/host/test_*.c))
+
+# one line a test: the code under test
+TEST_cfg   := boot/cfg.c
+TEST_ustar := boot/ustar.c
+
+H := $(BUILD)/host
+HOST_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+              -fno-omit-frame-pointer -DTOPHALF_HOST=1 -DTOPHALF_VERSION='"host"' \
+              -Ikernel/include -Iboot/include -Iboot -Idrivers/include -Idrivers -Inet/include \
+              -Inet -Iapps/include -Iapps -Ikernel -Itests/host
+
+.SECONDEXPANSION:
+$(H)/test_%: tests/host/test_%.c $$(TEST_$$*) tests/host/fakes.c $(wildcard tests/host/*.h kernel/include/kernel/*.h boot/include/boot/*.h drivers/*.h drivers/include/drivers/*.h net/include/net/*.h) tests/host/tests.mk | deps-test
+	@mkdir -p $(@D)
+	@echo "  HOSTCC  $@"
+	@$(HOSTCC) $(HOST_FLAGS) $(WARN) -Wno-missing-prototypes $(HOST_EXTRA_$*) $(filter %.c,$^) -lcmocka -o $@
+
+check: $(addprefix $(H)/test_,$(HOST_TESTS)) ## host unit tests under ASan and UBSan: seconds, no QEMU
+	@scripts/run-host-tests.sh $^

@@ -1,0 +1,1 @@
+# lwIP's own unit tests: see net/
