@@ -10,7 +10,9 @@
  *     - all memory up to the end of the highest RAM range, and at least the first 4 GiB,
  *       at BOOT_PHYSMAP_BASE + physical (read/write),
  *     - the same identity-mapped (the loader needs it for the jump itself).
- * The kernel replaces these page tables at once.
+ * The page tables themselves are in memory of type BOOT_MEM_LOADER, so that nothing can be
+ * allocated over them before the kernel replaces them with its own; the loader's code and stack
+ * at the moment of the jump are in BOOT_MEM_LOADER too.
  *
  * All addresses in the struct are physical. Both sides static-assert the layout, and the
  * kernel refuses another version or size, so that a loader and a kernel of different builds
@@ -30,7 +32,7 @@
 /* What a range of memory is. Everything that is not in the map is not RAM. */
 enum boot_mem_type {
     BOOT_MEM_FREE = 1,     /* the kernel's to use */
-    BOOT_MEM_LOADER = 2,   /* boot info, memory map, config, modules: kept, read-only */
+    BOOT_MEM_LOADER = 2,   /* boot info, memory map, config, site, page tables: kept */
     BOOT_MEM_KERNEL = 3,   /* the kernel's own segments */
     BOOT_MEM_ACPI = 4,     /* ACPI tables and NVS: kept */
     BOOT_MEM_FIRMWARE = 5, /* runtime services and reserved RAM: never touched */
