@@ -33,6 +33,7 @@ keep() { # move a checked tarball into the cache so that no half file is ever se
 }
 
 mirror() { # the first Debian "main" mirror in this machine's own apt sources
+    # shellcheck disable=SC2016 # apt's own variables
     apt-get indextargets --format '$(SITE) $(CODENAME) $(COMPONENT) $(ORIGIN)' \
         'Created-By: Packages' 2> /dev/null |
         awk '$3 == "main" && $4 == "Debian" && $2 !~ /security/ { print $1; exit }'
