@@ -47,7 +47,9 @@ void console_init(void); /* boot, after serial_start(): the banner and the first
 /* Feed what has been typed to the line editor and run finished lines. Main context. */
 void console_poll(void);
 
-/* Print; waits for room in the serial ring. Main context. */
+/* Print; waits for room in the serial ring (with softirqs disabled it can not wait: what does
+ * not fit is dropped, and counted). At most CONSOLE_PRINTF_MAX bytes a call. Main context. */
+#define CONSOLE_PRINTF_MAX 1023
 void console_printf(struct console *con, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -56,6 +58,14 @@ int console_error(struct console *con, const char *fmt, ...) __attribute__((form
 
 /* Begin the command's JSON object on this console; close it with json_end(). */
 void console_json(struct console *con, struct json *j);
+
+/*
+ * printk's bracket around log lines on the serial port. begin() returns false while a line there
+ * is incomplete, and takes the prompt with what has been typed away otherwise; end() brings it
+ * back. Any context, interrupts off.
+ */
+bool console_log_begin(void);
+void console_log_end(void);
 
 /*
  * Wait until time_ns() reaches the deadline, running the system meanwhile. Returns false when

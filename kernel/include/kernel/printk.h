@@ -15,6 +15,10 @@
  */
 void printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Show on the serial port what has been held back. The console calls it when a line that was
+ * being written there is complete. Any context. */
+void printk_echo(void);
+
 /* At most one line a second from this call site, telling how many were left out. For events
  * that the network or the device can cause. */
 #define printk_ratelimited(...)                                                                    \
