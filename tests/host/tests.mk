@@ -6,11 +6,13 @@ HOST_TESTS := $(patsubst tests/host/test_%.c,%,$(wildcard tests/host/test_*.c))
 # one line a test: the code under test
 TEST_fmt := kernel/fmt.c
 TEST_json := kernel/json.c kernel/fmt.c
-TEST_lineedit := kernel/lineedit.c kernel/fmt.c
+TEST_lineedit := kernel/lineedit.c kernel/keys.c kernel/fmt.c
 TEST_command := kernel/command.c
 TEST_config := kernel/config.c kernel/fmt.c boot/cfg.c
 TEST_printk := kernel/logring.c kernel/fmt.c
 TEST_cfg   := boot/cfg.c
+TEST_isn := net/isn.c
+TEST_chksum := net/port/chksum.c
 TEST_ustar := boot/ustar.c
 
 H := $(BUILD)/host
