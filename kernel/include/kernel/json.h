@@ -20,7 +20,8 @@ struct json {
     void (*write)(void *arg, const char *text, size_t len);
     void *arg;
     unsigned depth;
-    bool first[JSON_DEPTH_MAX];
+    bool first[JSON_DEPTH_MAX]; /* nothing written at this depth yet */
+    bool array[JSON_DEPTH_MAX]; /* what is open at this depth */
 };
 
 /* Start a document that is one object; json_end() closes it. */
@@ -31,6 +32,8 @@ void json_object(struct json *j, const char *key);
 void json_object_end(struct json *j);
 void json_array(struct json *j, const char *key);
 void json_array_end(struct json *j);
+
+/* Bytes that are not UTF-8 become U+FFFD: the output is always valid. NULL gives null. */
 void json_str(struct json *j, const char *key, const char *value);
 void json_u64(struct json *j, const char *key, uint64_t value);
 void json_i64(struct json *j, const char *key, int64_t value);

@@ -1,0 +1,289 @@
+/*
+ * The serial console: what is typed goes through the line editor to a command; what commands and
+ * the log write shares the one screen line by line.
+ */
+#include "command.h"
+#include "lineedit.h"
+#include <kernel/barrier.h>
+#include <kernel/console.h>
+#include <kernel/context.h>
+#include <kernel/fmt.h>
+#include <kernel/lib.h>
+#include <kernel/loop.h>
+#include <kernel/panic.h>
+#include <kernel/printk.h>
+#include <kernel/serial.h>
+#include <kernel/time.h>
+#include <string.h>
+
+#define PROMPT        "tophalf> "
+#define WRITE_CHUNK   256  /* bytes that are waited for and written at once */
+#define EDIT_ROOM     2048 /* ring bytes that one key may fill: a list of candidates */
+#define LOG_ROOM      512  /* ring bytes for taking the prompt away and bringing it back */
+#define TYPEAHEAD_MAX 1024
+
+/* What stands in the screen's last line. printk reads it in any context (console_log_begin). */
+static enum {
+    LINE_CLEAR,  /* nothing */
+    LINE_OPEN,   /* an unfinished line of output, or the editor is at work: log lines wait */
+    LINE_PROMPT, /* the prompt: can be taken away and brought back */
+} line_state;
+
+static struct console console;
+static struct lineedit editor;
+static const char *command_name = "console"; /* that errors begin with */
+
+/* Typed while a command ran; read before the port is. */
+static uint8_t typeahead[TYPEAHEAD_MAX];
+static unsigned typeahead_first, typeahead_count;
+
+static void set_line_state(int state)
+{
+    barrier();
+    WRITE_ONCE(line_state, state);
+    barrier();
+    if (state != LINE_OPEN)
+        printk_echo(); /* lines that have waited */
+}
+
+static void console_write(void *arg, const char *text, size_t len)
+{
+    bool ends_line;
+
+    (void)arg;
+    ASSERT_CONTEXT(CONTEXT_MAIN);
+    if (len == 0)
+        return;
+    ends_line = text[len - 1] == '\n';
+    set_line_state(LINE_OPEN);
+    while (len > 0) {
+        size_t n = MIN(len, (size_t)WRITE_CHUNK);
+
+        if (!context_is_bottom_half())
+            serial_wait_room(2 * n);
+        serial_write(text, n);
+        text += n;
+        len -= n;
+    }
+    if (ends_line)
+        set_line_state(LINE_CLEAR);
+}
+
+void console_printf(struct console *con, const char *fmt, ...)
+{
+    char text[CONSOLE_PRINTF_MAX + 1];
+    va_list ap;
+    size_t len;
+
+    (void)con;
+    va_start(ap, fmt);
+    len = (size_t)fmt_vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    console_write(NULL, text, MIN(len, (size_t)CONSOLE_PRINTF_MAX));
+}
+
+int console_error(struct console *con, const char *fmt, ...)
+{
+    char text[CONSOLE_PRINTF_MAX + 1];
+    struct json j;
+    va_list ap;
+
+    va_start(ap, fmt);
+    fmt_vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (con->json) {
+        console_json(con, &j);
+        json_str(&j, "command", command_name);
+        json_str(&j, "error", text);
+        json_end(&j);
+    } else {
+        console_printf(con, "%s: %s\n", command_name, text);
+    }
+    return 1;
+}
+
+void console_json(struct console *con, struct json *j)
+{
+    ASSERT(con->json);
+    json_begin(j, console_write, con);
+}
+
+bool console_log_begin(void)
+{
+    switch (line_state) {
+    case LINE_OPEN:
+        return false;
+    case LINE_PROMPT:
+        if (serial_room() < LOG_ROOM)
+            return false;
+        lineedit_hide(&editor);
+        return true;
+    case LINE_CLEAR:
+        break;
+    }
+    return true;
+}
+
+void console_log_end(void)
+{
+    if (line_state == LINE_PROMPT)
+        lineedit_show(&editor);
+}
+
+/* ---- commands */
+
+static void show_help(struct console *con, const struct console_command *cmd)
+{
+    struct json j;
+
+    if (con->json) {
+        console_json(con, &j);
+        json_str(&j, "name", cmd->name);
+        json_str(&j, "usage", cmd->usage);
+        json_str(&j, "help", cmd->help);
+        json_end(&j);
+    } else {
+        console_printf(con, "usage: %s [-j]\n%s\n", cmd->usage, cmd->help);
+    }
+}
+
+static void unknown_command(struct console *con, const char *name)
+{
+    const struct console_command *near =
+        command_nearest(console_commands_start, console_commands_end, name);
+
+    if (near != NULL)
+        console_error(con, "unknown command; did you mean \"%s\"? (help lists them all)",
+                      near->name);
+    else
+        console_error(con, "unknown command (help lists them all)");
+}
+
+static void run_line(struct console *con, char *line)
+{
+    char *argv[COMMAND_ARGS_MAX];
+    const struct console_command *cmd;
+    const char *error = NULL;
+    bool help;
+    int argc;
+
+    con->json = con->interrupted = false;
+    command_name = "console";
+    argc = command_split(line, argv, &error);
+    if (argc < 0)
+        console_error(con, "%s", error);
+    if (argc <= 0)
+        return;
+    command_name = argv[0];
+    con->json = command_take_option(&argc, argv, "-j");
+    help = command_take_option(&argc, argv, "-h");
+    help |= command_take_option(&argc, argv, "--help");
+
+    cmd = command_find(console_commands_start, console_commands_end, argv[0]);
+    if (cmd == NULL)
+        unknown_command(con, argv[0]);
+    else if (help)
+        show_help(con, cmd);
+    else
+        cmd->run(con, argc, argv);
+    if (line_state == LINE_OPEN)
+        console_write(NULL, "\n", 1); /* JSON ends here, and the prompt begins a line */
+}
+
+/* ---- input */
+
+static int next_byte(void)
+{
+    int byte;
+
+    if (typeahead_count == 0)
+        return serial_getc();
+    byte = typeahead[typeahead_first];
+    typeahead_first = (typeahead_first + 1) % TYPEAHEAD_MAX;
+    typeahead_count--;
+    return byte;
+}
+
+static void type_ahead(uint8_t byte)
+{
+    if (typeahead_count == TYPEAHEAD_MAX)
+        serial_write("\a", 1);
+    else
+        typeahead[(typeahead_first + typeahead_count++) % TYPEAHEAD_MAX] = byte;
+}
+
+static void show_prompt(void)
+{
+    serial_wait_room(EDIT_ROOM);
+    set_line_state(LINE_OPEN);
+    lineedit_start(&editor);
+    set_line_state(LINE_PROMPT);
+}
+
+void console_poll(void)
+{
+    enum lineedit_result result;
+    int byte;
+
+    ASSERT_CONTEXT(CONTEXT_MAIN);
+    while ((byte = next_byte()) >= 0) {
+        serial_wait_room(EDIT_ROOM);
+        set_line_state(LINE_OPEN);
+        result = lineedit_feed(&editor, (uint8_t)byte);
+        if (result == LINEEDIT_MORE) {
+            set_line_state(LINE_PROMPT);
+            continue;
+        }
+        set_line_state(LINE_CLEAR);
+        if (result == LINEEDIT_LINE)
+            run_line(&console, editor.line);
+        show_prompt();
+        loop_wait(0); /* a script of commands must not hold up deferred softirqs */
+    }
+}
+
+bool console_wait(struct console *con, uint64_t deadline_ns, bool any_key)
+{
+    int byte;
+
+    ASSERT_CONTEXT(CONTEXT_MAIN);
+    for (;;) {
+        while ((byte = serial_getc()) >= 0) {
+            if (byte == CTRL('C')) {
+                con->interrupted = true;
+                typeahead_count = 0;
+                console_write(NULL, "^C\n", 3);
+                return false;
+            }
+            if (any_key)
+                return false;
+            type_ahead((uint8_t)byte);
+        }
+        if (time_ns() >= deadline_ns)
+            return true;
+        loop_wait(deadline_ns);
+    }
+}
+
+/* ---- start */
+
+static void editor_write(void *arg, const char *text, size_t len)
+{
+    (void)arg;
+    serial_write(text, len);
+}
+
+static const char *candidate(void *arg, const char *line, size_t word_start, unsigned i)
+{
+    (void)arg;
+    return command_candidate(console_commands_start, console_commands_end, line, word_start, i);
+}
+
+void console_init(void)
+{
+    lineedit_init(&editor, PROMPT, editor_write, candidate, NULL);
+    console_printf(&console,
+                   "\nTophalf %s with %s: the network path and nothing else. Type help.\n",
+                   TOPHALF_VERSION, TOPHALF_APP);
+    show_prompt();
+}
