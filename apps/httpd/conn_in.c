@@ -1,0 +1,146 @@
+/*
+ * Requests come in: parsed where the NIC wrote them, unless a head spans segments.
+ */
+#include "conn.h"
+#include "http_path.h"
+#include "http_request.h"
+#include <kernel/kmalloc.h>
+#include <kernel/lib.h>
+#include <string.h>
+
+/* A request's body is of no use to GET: up to this much is read past, else we close. */
+#define BODY_DISCARD_MAX (64u << 10)
+
+void conn_consume(struct conn *conn, size_t n)
+{
+    conn->consumed += n;
+    conn->in = pbuf_free_header(conn->in, (u16_t)n);
+    while (conn->in != NULL && conn->in->len == 0) {
+        struct pbuf *empty = conn->in;
+
+        conn->in = empty->next;
+        empty->next = NULL;
+        pbuf_free(empty);
+    }
+}
+
+static const struct response *find_response(const struct http_request *request)
+{
+    char path[HTTP_PATH_MAX + 1];
+    const struct response *response;
+    int len;
+
+    if (request->method == HTTP_OTHER)
+        return response_for_status(405);
+    len = http_path_resolve(request->target, request->target_len, path, sizeof(path));
+    if (len == -400)
+        return response_for_status(400);
+    response = len >= 0 ? site_find(&httpd.site, path, (size_t)len) : NULL;
+    return response != NULL ? response : httpd.site.not_found;
+}
+
+static void conn_request(struct conn *conn, const struct http_request *request)
+{
+    /* A body whose end is far or unknown, or that may not come: answer, and close. */
+    bool keep = request->keep_alive && !request->chunked && !request->expects_continue &&
+                request->content_length <= BODY_DISCARD_MAX;
+
+    httpd.stats.requests++;
+    conn->body_left = request->content_length;
+    conn_start_response(conn, find_response(request),
+                        !keep                 ? RESPONSE_CLOSE
+                        : request->minor == 0 ? RESPONSE_KEEP_HTTP10
+                                              : RESPONSE_KEEP,
+                        request->method != HTTP_HEAD);
+}
+
+void conn_refuse(struct conn *conn, unsigned status, bool with_body)
+{
+    conn_start_response(conn, response_for_status(status), RESPONSE_CLOSE, with_body);
+}
+
+/* Where the first empty line in text[0..len) ends, or 0. What is before `from` holds none. */
+static size_t find_head_end(const char *text, size_t from, size_t len)
+{
+    const char *end = text + len;
+    const char *lf = text + from;
+
+    while ((lf = memchr(lf, '\n', (size_t)(end - lf))) != NULL) {
+        if (end - lf > 1 && lf[1] == '\n')
+            return (size_t)(lf + 2 - text);
+        if (end - lf > 2 && lf[1] == '\r' && lf[2] == '\n')
+            return (size_t)(lf + 3 - text);
+        lf++;
+    }
+    return 0;
+}
+
+/*
+ * The head does not stand in one buffer whole: collect it, and give the NIC its buffers back.
+ * Parsed only when its end is there, so that a byte at a time costs no more than the bytes.
+ * Returns as http_request_parse() does.
+ */
+static int conn_gather(struct conn *conn, struct http_request *request)
+{
+    if (conn->head == NULL)
+        conn->head = kmalloc(HTTP_HEAD_MAX);
+    if (conn->head == NULL)
+        return -503;
+    while (conn->in != NULL) {
+        size_t old = conn->head_len;
+        size_t n = MIN((size_t)conn->in->len, HTTP_HEAD_MAX - old);
+        size_t end;
+        int r;
+
+        memcpy(conn->head + old, conn->in->payload, n);
+        end = find_head_end(conn->head, old >= 2 ? old - 2 : 0, old + n);
+        conn->head_len = end != 0 ? end : old + n;
+        conn_consume(conn, conn->head_len - old);
+        if (end == 0 && conn->head_len < HTTP_HEAD_MAX)
+            continue;
+        r = http_request_parse(conn->head, conn->head_len, request);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+void conn_forget_head(struct conn *conn)
+{
+    kfree(conn->head);
+    conn->head = NULL;
+    conn->head_len = 0;
+}
+
+void conn_next_request(struct conn *conn)
+{
+    struct http_request request;
+    int in_place = 0, r;
+
+    if (conn->head_len == 0)
+        in_place = http_request_parse(conn->in->payload, conn->in->len, &request);
+    r = in_place != 0 ? in_place : conn_gather(conn, &request);
+    if (r == 0) {
+        if (conn->state == CONN_IDLE)
+            conn_enter(conn, CONN_HEAD);
+        return;
+    }
+    if (r > 0)
+        conn_request(conn, &request);
+    else
+        conn_refuse(conn, (unsigned)-r, request.method != HTTP_HEAD);
+    /* Only now: the request's target points into the buffer. */
+    if (in_place > 0)
+        conn_consume(conn, (size_t)in_place);
+    conn_forget_head(conn);
+}
+
+void conn_skip_body(struct conn *conn)
+{
+    size_t n = MIN(conn->body_left, (uint64_t)conn->in->tot_len);
+
+    conn_consume(conn, n);
+    conn->body_left -= n;
+    if (conn->body_left == 0)
+        conn_enter(conn, CONN_IDLE);
+}

@@ -1,0 +1,38 @@
+/*
+ * The site: an index, made once at start, of the archive that the loader left in memory. A
+ * lookup is one hash and gives a ready response whose body *is* the archive's memory; nothing
+ * is unpacked and nothing copied. Bottom half (or boot).
+ */
+#ifndef HTTPD_SITE_H
+#define HTTPD_SITE_H
+
+#include "response.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct site_entry;
+
+struct site {
+    struct site_entry **buckets;
+    size_t bucket_count; /* a power of two */
+    unsigned files;
+    uint64_t bytes;                   /* of their contents */
+    const struct response *not_found; /* the site's own /404.html as a 404, or the plain one */
+    const char *error;                /* what is wrong with the archive, or NULL */
+};
+
+/*
+ * Index a ustar archive, which must stay where it is for ever. A path that stands twice means
+ * the last one, as for tar. Directories with an index.html get their two names: "docs/" is that
+ * file, "docs" a redirect to it.
+ *
+ * Returns false when memory is short. A damaged archive is served up to the damage, and
+ * site->error says what it is. site_free() is for either case.
+ */
+bool site_build(struct site *site, const void *archive, size_t bytes);
+void site_free(struct site *site);
+
+/* The response for a path as http_path_resolve() gives it, or NULL. */
+const struct response *site_find(const struct site *site, const char *path, size_t len);
+
+#endif
