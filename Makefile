@@ -28,12 +28,14 @@ endif
 # package. LWIP is unpacked once per build folder.
 
 .PHONY: deps-build deps-run deps-test
-deps-build deps-run deps-test: deps-%:
+deps-build deps-test: deps-%:
 	@scripts/setup.sh $*
+deps-run: # at once, so that all that is going to be installed is named at once
+	@scripts/setup.sh build run
 
 LWIP       := $(BUILD)/lwip
 LWIP_STAMP := $(BUILD)/lwip.stamp
-$(LWIP_STAMP): scripts/fetch-lwip.sh
+$(LWIP_STAMP): scripts/fetch-lwip.sh | deps-build
 	@mkdir -p $(BUILD)
 	@scripts/fetch-lwip.sh $(abspath $(LWIP))
 	@touch $@
@@ -43,8 +45,11 @@ $(LWIP_STAMP): scripts/fetch-lwip.sh
 # (no SSE state to save), frame pointers (backtraces). -fbuiltin: small memcpys become moves.
 
 WARN   := -Wall -Wextra -Wshadow -Werror -Wstrict-prototypes -Wmissing-prototypes -Wundef
-KFLAGS := -std=gnu11 -O2 -g -ffreestanding -fbuiltin -nostdinc \
-          -isystem $(shell $(CC) -print-file-name=include 2>/dev/null) \
+# The compiler is asked for its headers when it is first used: a fresh machine has none before
+# deps-build, and this file is read before that.
+GCC_INCLUDE = $(eval GCC_INCLUDE := $(shell $(CC) -print-file-name=include))$(GCC_INCLUDE)
+KFLAGS  = -std=gnu11 -O2 -g -ffreestanding -fbuiltin -nostdinc \
+          -isystem $(GCC_INCLUDE) \
           -mno-red-zone -mgeneral-regs-only -mcmodel=kernel -fno-pic -fno-pie \
           -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-stack-protector \
           -fno-strict-aliasing -fno-common -ffunction-sections -fdata-sections \
@@ -83,7 +88,7 @@ $(call objs,$(SRC_apps)): LAYER := apps
 
 # Objects of one app or version must not be taken for another's: flags are part of the rule.
 FLAGS_STAMP := $(BUILD)/flags.stamp
-$(FLAGS_STAMP): FORCE
+$(FLAGS_STAMP): FORCE | deps-build
 	@mkdir -p $(BUILD)
 	@echo '$(CC) $(KFLAGS) $(WARN)' | cmp -s - $@ || echo '$(CC) $(KFLAGS) $(WARN)' > $@
 .PHONY: FORCE
@@ -144,14 +149,14 @@ include tests/lwip.mk
 
 .PHONY: test check check-qemu check-lwip lint format clean help
 test: ## everything: host unit tests, lwIP's own, QEMU tests, lint
-	@scripts/test.sh
+	@BUILD=$(BUILD) scripts/test.sh
 
-check-qemu: deps-test $(IMAGE) ## the QEMU tests alone (K=expr selects, as pytest -k)
-	@/usr/bin/python3 -m pytest -q tests/qemu $(if $(K_EXPR),-k '$(K_EXPR)')
+check-qemu: deps-test $(IMAGE) ## the QEMU tests alone (T='expr' selects, as pytest -k)
+	@BUILD=$(BUILD) /usr/bin/python3 -m pytest -v -n 2 --dist loadgroup tests/qemu $(if $(T),-k '$(T)')
 
 SOURCES = $(shell git ls-files '*.c' '*.h')
 lint: deps-test $(LWIP_STAMP) ## formatting, static analysis and shell scripts
-	@scripts/lint.sh
+	@BUILD=$(BUILD) scripts/lint.sh
 
 format: deps-test ## rewrite the sources in the house format
 	@clang-format -i $(SOURCES)

@@ -1,0 +1,85 @@
+"""Fixtures of the QEMU tests, and what a failing one shows.
+
+Boots cost seconds: a test that only asks questions takes the booted guests that one worker
+shares (`shared`, on user networking; `wired`, on raw frames). Tests marked with the same
+xdist_group run in the same worker, so with -n 2 at most two guests are busy at a time.
+"""
+
+import pytest
+
+import qemu
+
+WIRED_CFG = "ip = 10.0.0.2/24\ngateway = 10.0.0.1\n"
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "xdist_group(name): run in the worker of that name")
+    if not qemu.IMAGE.exists():
+        raise pytest.UsageError(f"{qemu.IMAGE} is not built: run make first")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        for shared in ("shared", "wired"):
+            if shared in item.fixturenames:
+                item.add_marker(pytest.mark.xdist_group(shared))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.failed:
+        guests = list(qemu.used_guests)
+        guests += [item.funcargs[n] for n in ("shared", "wired") if n in item.funcargs]
+        for number, guest in enumerate(dict.fromkeys(guests)):
+            report.sections.append((f"console of guest {number}", guest.tail(80)))
+            report.sections.append((f"QEMU line of guest {number}", guest.command))
+    if report.when == "teardown":
+        qemu.used_guests.clear()
+
+
+@pytest.fixture
+def boot():
+    """boot(**options of Guest) -> Guest; each is ended with the test."""
+    guests = []
+
+    def start(**options):
+        guests.append(qemu.Guest(**options))
+        return guests[-1]
+
+    yield start
+    for guest in guests:
+        guest.close()
+
+
+@pytest.fixture(scope="session")
+def shared_guest():
+    with qemu.Guest() as guest:
+        guest.wait_prompt()
+        yield guest
+
+
+@pytest.fixture(scope="session")
+def wired_guest():
+    with qemu.Guest(cfg=WIRED_CFG, net="wire") as guest:
+        guest.wait_prompt()
+        yield guest
+
+
+def still_there(guest):
+    if guest.process.poll() is not None:
+        guest.fail("an earlier test ended this shared guest")
+    return guest
+
+
+@pytest.fixture
+def shared(shared_guest):
+    """A booted guest on user networking, for tests that change nothing in it."""
+    return still_there(shared_guest)
+
+
+@pytest.fixture
+def wired(wired_guest):
+    """A booted guest with a static address and a raw wire, quiet at the start of the test."""
+    still_there(wired_guest).wire.drain()
+    return wired_guest

@@ -1,0 +1,168 @@
+"""The serial console: commands, the line editor, and JSON for scripts."""
+
+import re
+
+import pytest
+
+import qemu
+
+ISSUED = ("help version uptime dmesg free interrupts softirq ip ss stats ping reboot "
+          "poweroff").split()
+QUESTIONS = "help version uptime dmesg free interrupts softirq ip ss stats pagetables".split()
+
+
+def listed_commands(guest):
+    """The first word of each line of `help`."""
+    lines = [line for line in guest.console("help").splitlines() if line.strip()]
+    return [line.split()[0] for line in lines]
+
+
+def test_help_lists_every_command_in_one_line(shared):
+    lines = [line for line in shared.console("help").splitlines() if line.strip()]
+    for command in ISSUED:
+        rows = [line for line in lines if line.split()[0] == command]
+        assert len(rows) == 1, f"{command}: {rows}"
+        assert len(rows[0].split()) > 2, f"{command} is listed without a word about it"
+        assert len(rows[0]) <= 100
+
+
+def test_unknown_command_suggests_the_nearest(shared):
+    said = shared.console("uptme")
+    assert "uptme" in said and "uptime" in said
+    said = shared.console("intterupts")
+    assert "interrupts" in said
+
+
+def test_unknown_command_far_from_all(shared):
+    said = shared.console("xyzzyxyzzyxyzzy")
+    assert "xyzzyxyzzyxyzzy" in said
+    assert "uptime" not in said
+
+
+def test_empty_line_gives_a_new_prompt(shared):
+    shared.type("\r")
+    shared.wait_for(rf"\n{qemu.PROMPT}$", 10, regex=True)
+
+
+def test_tab_completes_a_command(shared):
+    shared.type("upt\t")
+    shared.wait_for("uptime", 10)
+    shared.type("\r")
+    assert re.search(r"\d", shared.wait_for(rf"^{qemu.PROMPT}$", 10, regex=True))
+
+
+def test_tab_shows_the_choices(shared):
+    shared.type("s\t\t")
+    said = shared.wait_for("softirq", 10)
+    shared.type("\x15\r")  # Ctrl-U: nothing is run
+    shared.wait_prompt(10)
+    assert "ss" in said or "stats" in said
+
+
+def test_history(shared):
+    first = shared.console("version")
+    shared.console("uptime")
+    shared.type("\x1b[A\x1b[A\r")  # up, up
+    assert first.strip() in shared.wait_for(rf"^{qemu.PROMPT}$(?![\n])", 10, regex=True)
+    shared.type("\x1b[A\x1b[A\x1b[B\r")  # up, up, down: `version` again, the newest line
+    assert first.strip() in shared.wait_for(rf"^{qemu.PROMPT}$(?![\n])", 10, regex=True)
+
+
+def test_editing_in_the_line(shared):
+    right = shared.console("version")
+    shared.type("vrsion\x01\x1b[Ce\r")  # home, right, insert
+    assert right.strip() in shared.wait_for(rf"^{qemu.PROMPT}$(?![\n])", 10, regex=True)
+    shared.type("versioX\x7fn\r")  # backspace
+    assert right.strip() in shared.wait_for(rf"^{qemu.PROMPT}$(?![\n])", 10, regex=True)
+    shared.type("junk\x15version\r")  # Ctrl-U
+    assert right.strip() in shared.wait_for(rf"^{qemu.PROMPT}$(?![\n])", 10, regex=True)
+
+
+def test_ctrl_c_leaves_the_line(shared):
+    shared.type("reboot\x03")
+    shared.wait_prompt(10)
+    assert "version" in shared.console("help")
+
+
+def test_a_line_beyond_every_length(shared):
+    shared.type("a" * 5000 + "\r")
+    shared.wait_prompt()
+    assert "version" in shared.console("help")
+
+
+def test_bytes_of_every_value(shared):
+    shared.mark()
+    shared._serial.sendall(bytes(b for b in range(256) if b not in (0x0A, 0x0D)))
+    shared.type("\x03\x15\r")
+    shared.wait_prompt()
+    assert "version" in shared.console("help")
+
+
+@pytest.mark.parametrize("command", QUESTIONS)
+def test_json_parses(shared, command):
+    answer = shared.console_json(command)
+    assert isinstance(answer, dict) and answer and "error" not in answer
+
+
+def test_every_listed_command_answers_in_json(shared):
+    """Whatever help lists: one line, one object (an {"error":...} is one too)."""
+    for command in listed_commands(shared):
+        if command not in ("reboot", "poweroff", "fault", "ping"):
+            assert isinstance(shared.console_json(command), dict)
+
+
+def test_json_of_an_unknown_command(shared):
+    assert "error" in shared.console_json("uptme")
+
+
+def test_uptime_grows(shared):
+    def seconds():
+        return max(v for v in qemu.flatten(shared.console_json("uptime")).values()
+                   if isinstance(v, (int, float)))
+    before = seconds()
+    shared.get()
+    assert seconds() > before
+
+
+def test_layouts(shared):
+    """The layouts that a Linux user knows."""
+    interrupts = shared.console("interrupts").splitlines()
+    assert "CPU0" in interrupts[0]
+    assert all(re.match(r" *\w+: +\d+", line) for line in interrupts[1:] if line.strip())
+    address = shared.console("ip")
+    assert re.search(r"^ *inet 10\.0\.2\.15/24", address, re.M), address
+    assert re.search(r"^ *link/ether 52:54:00:12:34:56", address, re.M), address
+    assert re.search(r"^ *inet6 fe80::", address, re.M), address
+    sockets = shared.console("ss").splitlines()
+    assert "State" in sockets[0] and "Local Address" in sockets[0]
+    free = shared.console("free").splitlines()
+    assert "total" in free[0] and "used" in free[0] and "free" in free[0]
+    assert any(line.startswith("Mem:") for line in free)
+
+
+def test_ping_the_gateway(shared):
+    said = shared.console("ping -c 2 10.0.2.2", 30)
+    assert "2 packets transmitted, 2 received" in said or "2 received" in said, said
+    answer = qemu.flatten(shared.console_json("ping -c 1 10.0.2.2", 30))
+    assert any(k.split(".")[-1] == "received" and v == 1 for k, v in answer.items()), answer
+
+
+def test_ping_nobody_and_nonsense(shared):
+    said = shared.console("ping -c 1 10.0.2.77", 30)
+    assert "0 received" in said, said
+    assert "ping:" in shared.console("ping not-an-address")
+    assert "error" in shared.console_json("ping not-an-address")
+
+
+def test_ctrl_c_ends_a_ping(shared):
+    shared.type("ping 10.0.2.2\r")
+    shared.wait_for("bytes from", 20)
+    shared.type("\x03")
+    shared.wait_prompt(10)
+
+
+def test_the_console_answers_under_load(shared):
+    """Requests and questions at the same time: neither stands still."""
+    for _ in range(10):
+        assert shared.get()[0] == 200
+        assert shared.console_json("uptime")
