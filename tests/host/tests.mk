@@ -12,6 +12,7 @@ TEST_config := kernel/config.c kernel/fmt.c boot/cfg.c
 TEST_printk := kernel/logring.c kernel/fmt.c
 TEST_cfg   := boot/cfg.c
 TEST_isn := net/isn.c
+TEST_napi := net/napi.c
 TEST_chksum := net/port/chksum.c
 TEST_ustar := boot/ustar.c
 

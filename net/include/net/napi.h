@@ -21,8 +21,8 @@ void napi_init(struct nic *nic);
 struct napi_stats {
     uint64_t polls, empty_polls, packets;
     uint64_t budget_exhausted;
-    uint64_t rearms;       /* interrupts unmasked and polling stopped */
-    uint64_t rearm_races;  /* unmasked, looked again, and found a packet: went on */
+    uint64_t rearms;      /* interrupts unmasked and polling stopped */
+    uint64_t rearm_races; /* unmasked, looked again, and found a packet: went on */
 };
 void napi_stats(struct napi_stats *out);
 

@@ -1,6 +1,12 @@
 /*
  * The TCP/IP stack (lwIP) bound to the NIC. lwIP is not re-entrant: everything here, and every
  * lwIP call of an app, is bottom-half code. Main context enters by net_enter()/net_leave().
+ *
+ * A round of the bottom half, from wherever it starts (napi_poll(), a timer, net_leave()):
+ *
+ *   stack_tx_complete();      room in the ring first: answers will want it
+ *   stack_input(buf); ...     each frame to its end: Ethernet, IP, TCP, the app
+ *   stack_round_end();        one kick, timers
  */
 #ifndef NET_STACK_H
 #define NET_STACK_H
@@ -11,30 +17,46 @@
 void stack_init(struct nic *nic);
 
 /*
- * One received frame goes up: Ethernet, IP, TCP, the app; it returns when all that is done. The
- * buffer is the stack's from here on, and goes back to the pool when its last reader has freed
- * it. Called by napi_poll().
+ * One received frame goes up; it returns when all that is done. The buffer is the stack's from
+ * here on, and goes back to the pool when its last reader has freed it. Called by napi_poll().
  */
 void stack_input(struct pktbuf *buf);
 
 /* Free what the device has finished sending; restart senders that found the ring full. */
 void stack_tx_complete(void);
 
-/* Bracket for main context that calls lwIP: softirqs off, and one kick at the end. Nests. */
+/* Kick the device for all that was queued, see to the timers, and give memory back where the
+ * stack holds too many receive buffers. */
+void stack_round_end(void);
+
+/* The device said that its configuration changed: tell lwIP and the log if the link did. */
+void stack_link_update(void);
+
+/* Bracket for main context that calls lwIP: softirqs off, and the end of a round at the end.
+ * Nests. */
 void net_enter(void);
 void net_leave(void);
 
 struct netif;
 struct netif *stack_netif(void);
 
-/* Frames dropped before lwIP sees them, by reason; the rest is in lwIP's own stats. */
+/* The interface's name, as a Linux user expects it. */
+#define STACK_IFNAME "eth0"
+
+/* What lwIP does not count itself: frames dropped before it sees them, by reason, and sending. */
 struct stack_stats {
-    uint64_t rx_vlan;        /* 802.1Q tagged: not ours */
-    uint64_t rx_ethertype;   /* neither IPv4, IPv6 nor ARP */
-    uint64_t rx_other_host;  /* unicast to another MAC */
-    uint64_t rx_no_memory;
-    uint64_t tx_ring_full;   /* lwIP was told to try again later */
+    uint64_t rx_frames;            /* handed to lwIP */
+    uint64_t rx_vlan;              /* 802.1Q or 802.1ad tagged: not ours */
+    uint64_t rx_ethertype;         /* neither IPv4, IPv6 nor ARP */
+    uint64_t rx_other_host;        /* unicast to another MAC */
+    uint64_t rx_truncated;         /* no room for an Ethernet header */
+    uint64_t rx_held;              /* now: receive buffers that lwIP or the app keeps */
+    uint64_t rx_reclaims;          /* out-of-order TCP data given up: too many buffers held */
+    uint64_t tx_frames;            /* handed to the device */
+    uint64_t tx_ring_full;         /* lwIP was told to try again later */
     uint64_t tx_too_many_segments; /* copied into one buffer instead */
+    uint64_t tx_no_memory;         /* no memory for such a copy: lwIP was told */
+    uint64_t tx_no_device;         /* no NIC, or one that does not come back */
 };
 void stack_stats(struct stack_stats *out);
 

@@ -1,0 +1,24 @@
+/* What the three files of the stack glue (stack.c, stack_rx.c, stack_tx.c) share. */
+#ifndef NET_STACK_PRIV_H
+#define NET_STACK_PRIV_H
+
+#include <drivers/nic.h>
+#include <lwip/netif.h>
+#include <net/stack.h>
+
+struct stack {
+    struct nic *nic; /* NULL: none */
+    struct netif netif;
+    unsigned rx_held_max; /* more than this: stack_rx_reclaim() */
+    bool tx_stalled;      /* a sender found the ring full since the last completion */
+    struct stack_stats stats;
+};
+extern struct stack stack;
+
+/* netif->linkoutput: queue a frame, without copying it, without a kick. */
+err_t stack_linkoutput(struct netif *netif, struct pbuf *p);
+
+/* Give up out-of-order TCP data while too many receive buffers are held. */
+void stack_rx_reclaim(void);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * Received frames on their way up, without a copy: lwIP's pbuf lies in the packet buffer itself,
+ * so that nothing is allocated for a frame and freeing the pbuf frees the buffer. (The lecture:
+ * the bottom half "allocates socket buffer (sk_buff) structure for each packet"; here the NIC's
+ * buffer is the socket buffer.) Bottom half.
+ */
+#include "stack_priv.h"
+#include <kernel/lib.h>
+#include <lwip/etharp.h>
+#include <lwip/pbuf.h>
+#include <lwip/prot/ethernet.h>
+#include <lwip/prot/ieee.h>
+#include <netif/ethernet.h>
+#include <string.h>
+
+/*
+ * Where the pbuf stands in a packet buffer: at the end of the owner's area. lwIP moves a pbuf's
+ * payload pointer backwards to prepend headers, as far as the end of struct pbuf: for a PBUF_RAM
+ * it takes what follows the struct for headroom. Here that is the free function's pointer and
+ * then the real headroom, 256 bytes before the frame; lwIP never prepends more than it took off
+ * (an ICMP echo is answered in its own buffer) and a link header.
+ */
+#define RX_CUSTOM_OFFSET                                                                           \
+    ALIGN_DOWN(offsetof(struct pktbuf, priv) + PKTBUF_PRIV - sizeof(struct pbuf_custom),           \
+               (size_t)MEM_ALIGNMENT)
+_Static_assert(RX_CUSTOM_OFFSET >= offsetof(struct pktbuf, priv), "it fits the owner's area");
+_Static_assert(offsetof(struct pbuf_custom, pbuf) == 0, "rx_free() is given the pbuf");
+_Static_assert(PKTBUF_HEADROOM >= PBUF_LINK_HLEN + PBUF_IP_HLEN + PBUF_TRANSPORT_HLEN,
+               "headers may be prepended");
+
+static struct pbuf_custom *rx_custom(struct pktbuf *buf)
+{
+    return (struct pbuf_custom *)(void *)((uint8_t *)buf + RX_CUSTOM_OFFSET);
+}
+
+/* lwIP (or the app, or the device, after an answer in place) is done with a received frame. */
+static void rx_free(struct pbuf *p)
+{
+    stack.stats.rx_held--;
+    pktbuf_free((struct pktbuf *)(void *)((uint8_t *)p - RX_CUSTOM_OFFSET));
+}
+
+/* Whether lwIP should see the frame; counts the reason when not. */
+static bool rx_wanted(const struct pktbuf *buf)
+{
+    const struct eth_hdr *eth = (const void *)buf->frame;
+
+    if (unlikely(buf->frame_len < SIZEOF_ETH_HDR || buf->frame_len > PKTBUF_FRAME_MAX)) {
+        stack.stats.rx_truncated++;
+        return false;
+    }
+    /* The device may be promiscuous: virtio-net without CTRL_RX delivers everything. */
+    if (!(eth->dest.addr[0] & 1) &&
+        memcmp(&eth->dest, stack.netif.hwaddr, sizeof(eth->dest)) != 0) {
+        stack.stats.rx_other_host++;
+        return false;
+    }
+    switch (eth->type) {
+    case PP_HTONS(ETHTYPE_IP):
+    case PP_HTONS(ETHTYPE_ARP):
+    case PP_HTONS(ETHTYPE_IPV6):
+        return true;
+    case PP_HTONS(ETHTYPE_VLAN):
+    case PP_HTONS(ETHTYPE_QINQ):
+        stack.stats.rx_vlan++;
+        return false;
+    default: /* also IEEE 802.3 lengths: no LLC here */
+        stack.stats.rx_ethertype++;
+        return false;
+    }
+}
+
+void stack_input(struct pktbuf *buf)
+{
+    struct pbuf_custom *custom = rx_custom(buf);
+    struct pbuf *p;
+
+    if (!rx_wanted(buf)) {
+        pktbuf_free(buf);
+        return;
+    }
+    custom->custom_free_function = rx_free;
+    p = pbuf_alloced_custom(PBUF_RAW, (u16_t)buf->frame_len, PBUF_RAM, custom, buf->frame,
+                            PKTBUF_FRAME_MAX);
+    stack.stats.rx_frames++;
+    stack.stats.rx_held++;
+    ethernet_input(p, &stack.netif); /* takes p in any case */
+}
+
+/*
+ * Out-of-order segments stay in their receive buffers until the gap is filled. Peers that never
+ * fill it must not take the whole pool, or nothing could be received any more: what they sent is
+ * dropped, one connection's queue at a time, and they have to send it again.
+ */
+void stack_rx_reclaim(void)
+{
+    uint64_t before;
+
+    while (stack.stats.rx_held > stack.rx_held_max) {
+        before = stack.stats.rx_held;
+        pbuf_free_ooseq();
+        if (stack.stats.rx_held == before)
+            return; /* the rest is the app's */
+        stack.stats.rx_reclaims++;
+    }
+}

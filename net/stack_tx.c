@@ -1,0 +1,81 @@
+/*
+ * Frames on their way out, without a copy: a pbuf chain becomes the segments of one descriptor
+ * chain. The chain's head is the token that comes back when the device has finished; until then
+ * a reference holds it, so that an acknowledgement frees nothing that the device still reads,
+ * and lwIP retransmits no segment that is still queued (tcp_output_segment_busy()). Bottom half.
+ */
+#include "stack_priv.h"
+#include <kernel/lib.h>
+#include <lwip/pbuf.h>
+#include <lwip/priv/tcp_priv.h>
+
+/* The chain's pieces; returns their number, or more than NIC_TX_SEGS_MAX when they do not fit. */
+static unsigned tx_gather(const struct pbuf *p, struct nic_seg segs[NIC_TX_SEGS_MAX])
+{
+    unsigned count = 0;
+
+    for (; p != NULL; p = p->next) {
+        if (p->len == 0)
+            continue;
+        if (count == NIC_TX_SEGS_MAX)
+            return NIC_TX_SEGS_MAX + 1;
+        segs[count++] = (struct nic_seg){ .data = p->payload, .len = p->len };
+    }
+    return count;
+}
+
+/* Queue a chain, of which the caller gives one reference away. */
+static err_t tx_queue(struct pbuf *p, const struct nic_seg *segs, unsigned count)
+{
+    if (unlikely(!nic_tx(stack.nic, segs, count, p))) {
+        /* TCP keeps the segment and sets TF_NAGLEMEMERR: tcp_txnow() below tries again. */
+        stack.stats.tx_ring_full++;
+        stack.tx_stalled = true;
+        pbuf_free(p);
+        return ERR_MEM;
+    }
+    stack.stats.tx_frames++;
+    return ERR_OK;
+}
+
+err_t stack_linkoutput(struct netif *netif, struct pbuf *p)
+{
+    struct nic_seg segs[NIC_TX_SEGS_MAX];
+    unsigned count;
+
+    (void)netif;
+    if (unlikely(stack.nic == NULL || nic_broken(stack.nic))) {
+        stack.stats.tx_no_device++;
+        return ERR_IF;
+    }
+    count = tx_gather(p, segs);
+    if (likely(count <= NIC_TX_SEGS_MAX)) {
+        pbuf_ref(p);
+        return tx_queue(p, segs, count);
+    }
+
+    p = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+    if (p == NULL) {
+        stack.stats.tx_no_memory++;
+        return ERR_MEM;
+    }
+    stack.stats.tx_too_many_segments++;
+    return tx_queue(p, segs, tx_gather(p, segs));
+}
+
+void stack_tx_complete(void)
+{
+    struct pbuf *p;
+    bool room = false;
+
+    if (stack.nic == NULL)
+        return;
+    while ((p = nic_tx_reap(stack.nic)) != NULL) {
+        pbuf_free(p);
+        room = true;
+    }
+    if (unlikely(stack.tx_stalled && room)) {
+        stack.tx_stalled = false;
+        tcp_txnow();
+    }
+}
