@@ -12,9 +12,23 @@ TEST_config := kernel/config.c kernel/fmt.c boot/cfg.c
 TEST_printk := kernel/logring.c kernel/fmt.c
 TEST_cfg   := boot/cfg.c
 TEST_isn := net/isn.c
+TEST_ipconf_parse := net/ipconf_parse.c
 TEST_napi := net/napi.c
 TEST_chksum := net/port/chksum.c
 TEST_ustar := boot/ustar.c
+TEST_http_request := apps/httpd/http_request.c
+TEST_http_path := apps/httpd/http_path.c
+TEST_http_date := apps/httpd/http_date.c kernel/fmt.c
+TEST_mime := apps/httpd/mime.c
+HTTPD_SITE := apps/httpd/site.c apps/httpd/response.c apps/httpd/mime.c apps/httpd/http_date.c \
+              apps/httpd/http_path.c boot/ustar.c kernel/fmt.c tests/host/fake_kmalloc.c
+TEST_site := $(HTTPD_SITE)
+TEST_httpd := $(HTTPD_SITE) apps/httpd/conn.c apps/httpd/conn_in.c apps/httpd/conn_out.c \
+              apps/httpd/http_request.c apps/httpd/httpd.c tests/host/fake_tcp.c
+TEST_echo := apps/echo/echo.c tests/host/fake_kmalloc.c tests/host/fake_tcp.c
+HOST_EXTRA_httpd := -Inet/port -I$(LWIP)/src/include
+HOST_EXTRA_echo := $(HOST_EXTRA_httpd)
+$(BUILD)/host/test_httpd $(BUILD)/host/test_echo: $(LWIP_STAMP)
 
 H := $(BUILD)/host
 HOST_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
