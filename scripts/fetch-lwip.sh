@@ -15,7 +15,7 @@ SHA256=83729c274c499d3348e9fbbe043a3113f3fa8953e7efddc7c21c7fcbb1f2b7b1
 SUITE=trixie
 DEST=${1:?usage: fetch-lwip.sh DEST}
 TOP=$(cd "$(dirname "$0")/.." && pwd)
-CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/tophalf
+CACHE=${XDG_CACHE_HOME:-${HOME:-$(dirname "$DEST")}/.cache}/tophalf
 CACHED=$CACHE/$SHA256
 
 say() { echo "lwip: $*"; }
@@ -34,9 +34,14 @@ keep() { # move a checked tarball into the cache so that no half file is ever se
 
 mirror() { # the first Debian "main" mirror in this machine's own apt sources
     # shellcheck disable=SC2016 # apt's own variables
-    apt-get indextargets --format '$(SITE) $(CODENAME) $(COMPONENT) $(ORIGIN)' \
+    site=$(apt-get indextargets --format '$(SITE) $(CODENAME) $(COMPONENT) $(ORIGIN)' \
         'Created-By: Packages' 2> /dev/null |
-        awk '$3 == "main" && $4 == "Debian" && $2 !~ /security/ { print $1; exit }'
+        awk '$3 == "main" && $4 == "Debian" && $2 !~ /security/ { print $1; exit }')
+    # Without package lists (never updated, or removed from a container) apt knows no targets,
+    # but still what it would ask for.
+    [ -n "$site" ] || site=$(apt-get --print-uris update 2> /dev/null |
+        sed -n "s,^'\(.*\)/dists/.*,\1,p" | grep -v security | head -n 1)
+    echo "$site"
 }
 
 from_apt() {
@@ -60,10 +65,11 @@ Dir::Cache::Archives "$work/archives";
 APT::Sandbox::User "root";
 CONF
     say "fetching the source package from Debian $SUITE (about 20 s)"
-    # $3 of "Sources" rows are checked by apt against the signed Release file;
-    # the pin below is ours and is what counts.
+    # apt checks the file against the signed Release file; the pin above is ours and is what
+    # counts.
     if ! (cd "$work" && APT_CONFIG=$work/apt.conf apt-get -q update &&
-        APT_CONFIG=$work/apt.conf apt-get -q --download-only source lwip) > "$work/apt.log" 2>&1; then
+        APT_CONFIG=$work/apt.conf apt-get -q --download-only source lwip) \
+        > "$work/apt.log" 2>&1; then
         tail -n 5 "$work/apt.log" >&2
         die "apt could not fetch it (whole log: $work/apt.log)"
     fi
@@ -74,7 +80,8 @@ CONF
 }
 
 if [ -n "${LWIP_DIR:-}" ]; then
-    [ -f "$LWIP_DIR/src/include/lwip/init.h" ] || die "LWIP_DIR=$LWIP_DIR holds no src/include/lwip/init.h"
+    [ -f "$LWIP_DIR/src/include/lwip/init.h" ] ||
+        die "LWIP_DIR=$LWIP_DIR holds no src/include/lwip/init.h"
     rm -rf "$DEST" && mkdir -p "$(dirname "$DEST")"
     ln -s "$(cd "$LWIP_DIR" && pwd)" "$DEST"
     say "using $LWIP_DIR"

@@ -48,13 +48,13 @@ whitespace() { # trailing blanks, tabs in C, missing last newline
 cppcheck_all() {
     cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --platform=unix64 \
         --enable=warning,performance,portability --suppress=missingIncludeSystem \
-        --suppress='*:*/lwip/*' --suppress=unknownMacro --suppress=comparePointers -j 2 "${includes[@]}" "${defines[@]}" \
-        "${c_files[@]}"
+        --suppress='*:*/lwip/*' --suppress=unknownMacro --suppress=comparePointers -j 2 \
+        "${includes[@]}" "${defines[@]}" "${c_files[@]}"
 }
 
 clang_tidy_kernel() {
     printf '%s\0' "${kernel_files[@]}" |
-        xargs -0 -n 4 -P 2 sh -c 'clang-tidy --quiet "$@" -- '"$(tidy_flags)" clang-tidy 2> /dev/null
+        xargs -0 -n 4 -P 2 sh -c 'clang-tidy --quiet "$@" -- '"$(tidy_flags)" tidy 2> /dev/null
 }
 
 tidy_flags() { # as the kernel is built, so that what the compiler would reject is seen as well

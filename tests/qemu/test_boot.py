@@ -108,7 +108,7 @@ def test_plain_qemu_line(tmp_path):
             while not answer and time.monotonic() < deadline and process.poll() is None:
                 try:
                     with socket.create_connection(("127.0.0.1", port), 2) as connection:
-                        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
                         answer = connection.recv(4096)
                 except OSError:
                     time.sleep(0.3)
