@@ -39,6 +39,8 @@ struct acpi_info {
     uint64_t hpet_phys; /* 0: none */
 
     uint16_t pm1a_control_port, pm1b_control_port; /* 0: none */
+    uint16_t smi_port; /* writing acpi_enable to it takes the machine from legacy to ACPI mode */
+    uint8_t acpi_enable;
     bool has_s5;
     uint8_t s5_type_a, s5_type_b;
     bool has_reset;
@@ -64,5 +66,8 @@ const char *acpi_parse(uint64_t rsdp_phys, const void *(*map)(uint64_t phys, siz
 
 void acpi_init(void); /* boot: parse the machine's own; logs what is missing */
 const struct acpi_info *acpi_info(void);
+
+/* The reset register where it is in memory, mapped at boot; NULL otherwise. Any context. */
+volatile void *acpi_reset_mmio(void);
 
 #endif
