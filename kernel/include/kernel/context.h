@@ -25,6 +25,14 @@ enum context context_current(void);
 /* True in softirq context, and in main context while softirqs are disabled. */
 bool context_is_bottom_half(void);
 
+/*
+ * Who may use what bottom halves share (kmalloc): a bottom half, and main context until boot is
+ * over, because no bottom half that shares it runs before then. kmain calls context_boot_done()
+ * just before the main loop; from there on main context must disable softirqs first.
+ */
+bool context_may_allocate(void);
+void context_boot_done(void);
+
 /* Panic, naming the function, when called in another context. */
 #define ASSERT_BOTTOM_HALF() ASSERT(context_is_bottom_half())
 #define ASSERT_CONTEXT(c)    ASSERT(context_current() == (c))

@@ -15,8 +15,8 @@ struct cpu {
     uint32_t apic_id;
 
     /* context.h and softirq.h; written by this CPU only */
-    unsigned irq_depth;         /* > 0 in a top half */
-    unsigned softirq_disabled;  /* nesting of softirq_disable(), in main context */
+    unsigned irq_depth;        /* > 0 in a top half */
+    unsigned softirq_disabled; /* nesting of softirq_disable(), in main context */
     bool in_softirq;
     bool softirq_deferred; /* a round hit its bound: the main loop goes on with it */
     uint32_t softirq_pending;
@@ -41,8 +41,14 @@ extern struct cpu_features cpu_features;
  * thing at boot. SSE and x87 are switched off (CR0.EM), so that a stray one is an exception. */
 void cpu_init(void);
 
-static inline void irq_disable(void) { __asm__ volatile("cli" ::: "memory"); }
-static inline void irq_enable(void) { __asm__ volatile("sti" ::: "memory"); }
+static inline void irq_disable(void)
+{
+    __asm__ volatile("cli" ::: "memory");
+}
+static inline void irq_enable(void)
+{
+    __asm__ volatile("sti" ::: "memory");
+}
 
 static inline bool irq_enabled(void)
 {
@@ -70,9 +76,15 @@ static inline void irq_restore(bool was_enabled)
  * after the *next* instruction (SDM vol 2B, STI), so an interrupt that came since the caller
  * looked for work still ends the HLT: no wake-up is lost between the two.
  */
-static inline void cpu_sti_hlt(void) { __asm__ volatile("sti; hlt" ::: "memory"); }
+static inline void cpu_sti_hlt(void)
+{
+    __asm__ volatile("sti; hlt" ::: "memory");
+}
 
-static inline void cpu_relax(void) { __asm__ volatile("pause" ::: "memory"); }
+static inline void cpu_relax(void)
+{
+    __asm__ volatile("pause" ::: "memory");
+}
 
 static inline uint64_t rdtsc(void)
 {
@@ -90,7 +102,10 @@ static inline uint64_t rdmsr(uint32_t msr)
 
 static inline void wrmsr(uint32_t msr, uint64_t value)
 {
-    __asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+    __asm__ volatile("wrmsr"
+                     :
+                     : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+                     : "memory");
 }
 
 static inline void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])

@@ -14,10 +14,16 @@
 #define PAGE_ORDER_2M  9  /* the order of a 2 MiB block */
 #define PAGE_ORDER_MAX 10 /* the largest block: 4 MiB */
 
-static inline void *phys_to_virt(uint64_t phys) { return (void *)(phys + BOOT_PHYSMAP_BASE); }
+static inline void *phys_to_virt(uint64_t phys)
+{
+    return (void *)(phys + BOOT_PHYSMAP_BASE);
+}
 
 /* For addresses in the direct map only (all that page_alloc and kmalloc return). */
-static inline uint64_t virt_to_phys(const void *virt) { return (uint64_t)virt - BOOT_PHYSMAP_BASE; }
+static inline uint64_t virt_to_phys(const void *virt)
+{
+    return (uint64_t)virt - BOOT_PHYSMAP_BASE;
+}
 
 /* physical = virtual - this, for addresses inside the kernel image. Set by page_init(). */
 extern uint64_t kernel_image_offset;
