@@ -147,12 +147,15 @@ void serial_init(void)
 /* ---- interrupt-driven */
 
 /*
+ * Acknowledge, mask, raise. (The lecture: "Top half interrupt handler".)
+ *
  * The line is edge-triggered. With IER cleared the UART takes it down, whatever its causes; a
  * cause that is still there when the bottom half sets IER again raises it anew, so no edge is lost.
  */
 static void serial_top_half(void *arg)
 {
     (void)arg;
+    ASSERT_CONTEXT(CONTEXT_IRQ);
     (void)in8(COM1 + UART_IIR);
     set_ier(0);
     serial.masked = true;
