@@ -53,7 +53,7 @@ port_taken() {
 
 ACCEL=${ACCEL:-$(accel_auto)}
 OVMF=${OVMF:-$(find_ovmf)}
-[ -n "$OVMF" ] || die "no OVMF firmware found; install the package ovmf, or set OVMF=<its code file>"
+[ -n "$OVMF" ] || die "no OVMF firmware found; install the package ovmf, or set OVMF=<code file>"
 if port_taken "$PORT"; then
     die "port $PORT of this machine is taken; choose another one: make run PORT=$((PORT + 1))"
 fi
@@ -65,13 +65,15 @@ set -- -machine "${MACHINE:-q35}" -accel "$ACCEL" -cpu "${CPU:-max}" -m "${MEM:-
     -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$PORT-:80" \
     -device "virtio-net-pci,netdev=n0,romfile=${NIC:+,$NIC}"
 
+exec 3<&0
+
 # However QEMU ends, the terminal is as it was: modes, colours, wrapping, cursor.
 saved_tty=
 if [ -t 0 ]; then saved_tty=$(stty -g); fi
 child=
 clean_up() {
     trap '' INT TERM HUP
-    if [ -n "$child" ]; then kill "$child" 2> /dev/null || true; fi
+    if [ -n "$child" ] && kill "$child" 2> /dev/null; then wait "$child" || true; fi
     if [ -n "$saved_tty" ]; then stty "$saved_tty" 2> /dev/null || true; fi
     if [ -t 1 ]; then printf '\033[0m\033[?7h\033[?25h\n'; fi
 }
@@ -83,9 +85,14 @@ trap 'exit 129' HUP
 if [ -z "${GDB:-}" ]; then
     echo "tophalf: $ACCEL; http://127.0.0.1:$PORT in about 5 seconds; Ctrl-A X ends"
     # shellcheck disable=SC2086 # QEMU_ARGS is words
+    # Waited for, rather than run in front: a signal to this script then ends QEMU too.
     qemu-system-x86_64 "$@" -chardev stdio,id=console,mux=on,signal=off \
-        -serial chardev:console -mon chardev=console,mode=readline ${QEMU_ARGS:-}
-    exit 0
+        -serial chardev:console -mon chardev=console,mode=readline ${QEMU_ARGS:-} <&3 &
+    child=$!
+    status=0
+    wait "$child" || status=$?
+    child=
+    exit "$status"
 fi
 
 "$TOP/scripts/setup.sh" debug
