@@ -13,6 +13,7 @@
 #include <kernel/panic.h>
 #include <kernel/printk.h>
 #include <kernel/serial.h>
+#include <kernel/softirq.h>
 #include <kernel/time.h>
 #include <string.h>
 
@@ -238,7 +239,8 @@ void console_poll(void)
         if (result == LINEEDIT_LINE)
             run_line(&console, editor.line);
         show_prompt();
-        loop_wait(0); /* a script of commands must not hold up deferred softirqs */
+        if (softirq_pending()) /* deferred ones: a script of commands must not hold them up */
+            softirq_run();
     }
 }
 
