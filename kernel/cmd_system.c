@@ -43,7 +43,6 @@ static void help_list(struct console *con, const struct console_command *first,
     }
     for (; first < end; first++)
         console_printf(con, "%-12s %s\n", first->name, first->help);
-    console_printf(con, "\nhelp NAME shows how to call one; -j makes any answer in JSON.\n");
 }
 
 static int cmd_help(struct console *con, int argc, char **argv)
@@ -65,7 +64,8 @@ static int cmd_help(struct console *con, int argc, char **argv)
         console_printf(con, "usage: %s [-j]\n%s\n", cmd->usage, cmd->help);
     return 0;
 }
-CONSOLE_COMMAND(help, "help [command]", "this list, or how to call one command", cmd_help);
+CONSOLE_COMMAND(help, "help [command]",
+                "this list; with a name, its usage; any command takes -j for JSON", cmd_help);
 
 /* ---- version */
 
