@@ -17,6 +17,7 @@
 
 #define DHCP_PATIENCE_NS    (5 * NS_PER_SEC)
 #define FALLBACK_IP_DEFAULT "192.168.76.2/24"
+#define HOSTNAME_DEFAULT    "tophalf"
 
 enum source { SOURCE_NONE, SOURCE_STATIC, SOURCE_DHCP, SOURCE_FALLBACK };
 static const char *const source_names[] = { "none", "static", "dhcp", "fallback" };
@@ -60,14 +61,14 @@ static void set_ipv4(const struct ipconf_prefix *own, uint32_t gateway)
  * intervals of up to a minute, whatever address we have. */
 static void patience_ended(void *arg)
 {
+    char addr[ADDR_TEXT_MAX];
+
     (void)arg;
     conf.source = SOURCE_FALLBACK;
-    if (netif_is_link_up(stack_netif()))
-        printk("net: no DHCP server has answered in 5 s; taking the fallback address, asking on");
-    else
-        printk("net: no link in 5 s; taking the fallback address, DHCP goes on when there is one");
     set_ipv4(&conf.fallback, 0);
-    log_ipv4(stack_netif());
+    printk("net: %s in 5 s: using %s/%u; DHCP goes on asking",
+           netif_is_link_up(stack_netif()) ? "no DHCP server has answered" : "no link for DHCP",
+           addr_format4(netif_ip4_addr(stack_netif()), addr), conf.fallback.prefix);
     stack_round_end();
 }
 
@@ -161,16 +162,26 @@ static void start_dhcp(void)
         printk("net: the DHCP client could not start; there will be the fallback address only");
 }
 
+/* What the DHCP server is told. lwIP's DHCP message has room for one label of a name. */
+static const char *hostname(void)
+{
+    const char *name = config_get("hostname", HOSTNAME_DEFAULT);
+    const char *wrong = ipconf_check_hostname(name);
+
+    if (wrong == NULL)
+        return name;
+    printk("net: hostname=%s: %s; using %s", name, wrong, HOSTNAME_DEFAULT);
+    return HOSTNAME_DEFAULT;
+}
+
 void ipconf_start(void)
 {
-    const char *hostname = config_get("hostname", "tophalf");
-
     timer_setup(&conf.patience, patience_ended, NULL);
     if (stack.nic == NULL)
         return;
 
     net_enter();
-    netif_set_hostname(stack_netif(), hostname);
+    netif_set_hostname(stack_netif(), hostname());
     netif_add_ext_callback(&netif_event, netif_event_fn);
     if (!start_static())
         start_dhcp();

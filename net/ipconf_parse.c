@@ -86,3 +86,19 @@ const char *ipconf_check_gateway(const struct ipconf_prefix *own, uint32_t gatew
         return "the gateway is this machine's own address";
     return check_host(gateway, own->netmask, own->prefix);
 }
+
+const char *ipconf_check_hostname(const char *name)
+{
+    size_t len = 0;
+
+    for (const char *c = name; *c != '\0'; c++, len++) {
+        bool alnum =
+            (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
+
+        if (!alnum && (*c != '-' || len == 0 || c[1] == '\0'))
+            return "a host name is letters, digits, and hyphens between them";
+    }
+    if (len == 0 || len > 63)
+        return "a host name has 1 to 63 characters";
+    return NULL;
+}

@@ -1,5 +1,5 @@
 /*
- * IPv4 addresses as people write them in tophalf.cfg. Stricter than inet_aton(): four decimal
+ * Addresses and names as people write them in tophalf.cfg. Stricter than inet_aton(): four decimal
  * parts, nothing else, so that a typing error is an error. Pure code, any context.
  */
 #ifndef NET_IPCONF_PARSE_H
@@ -21,5 +21,8 @@ const char *ipconf_parse_prefix(const char *text, struct ipconf_prefix *out);
 
 /* Whether the gateway can be reached from that address; likewise. */
 const char *ipconf_check_gateway(const struct ipconf_prefix *own, uint32_t gateway);
+
+/* "tophalf": one label of a name (RFC 1123 §2.1); likewise. */
+const char *ipconf_check_hostname(const char *name);
 
 #endif

@@ -87,6 +87,7 @@ void lwip_port_free(void *p);
 /* Asking the net whether anybody has the offered address (RFC 5227) costs seconds at every boot;
  * Linux's DHCP clients leave it to the server as well. */
 #define LWIP_DHCP_DOES_ACD_CHECK       0
+#define DHCP_OPTIONS_LEN               160 /* a host name of 63 characters besides what else is asked */
 #define LWIP_NETIF_HOSTNAME            1 /* config key hostname=, sent to the DHCP server */
 #define LWIP_NETIF_EXT_STATUS_CALLBACK 1 /* net/ipconf.c logs addresses as they come and go */
 #define LWIP_DNS                       0 /* a server: nothing to resolve */

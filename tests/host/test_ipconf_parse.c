@@ -116,12 +116,35 @@ static void test_gateways(void **state)
     assert_non_null(ipconf_check_gateway(&p, 0xc0a80100)); /* network */
 }
 
+static void test_hostnames(void **state)
+{
+    char name[65];
+
+    (void)state;
+    assert_null(ipconf_check_hostname("tophalf"));
+    assert_null(ipconf_check_hostname("T-1"));
+    assert_null(ipconf_check_hostname("9"));
+    assert_non_null(ipconf_check_hostname(""));
+    assert_non_null(ipconf_check_hostname("-a"));
+    assert_non_null(ipconf_check_hostname("a-"));
+    assert_non_null(ipconf_check_hostname("-"));
+    assert_non_null(ipconf_check_hostname("a.b"));
+    assert_non_null(ipconf_check_hostname("a b"));
+    assert_non_null(ipconf_check_hostname("a_b"));
+    memset(name, 'a', 64);
+    name[63] = '\0';
+    assert_null(ipconf_check_hostname(name));
+    name[63] = 'a';
+    name[64] = '\0';
+    assert_non_null(ipconf_check_hostname(name));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses), cmocka_unit_test(test_bad_addresses),
         cmocka_unit_test(test_prefixes),  cmocka_unit_test(test_bad_prefixes),
-        cmocka_unit_test(test_gateways),
+        cmocka_unit_test(test_gateways),  cmocka_unit_test(test_hostnames),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
