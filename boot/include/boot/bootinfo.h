@@ -73,6 +73,6 @@ struct boot_info {
 };
 
 _Static_assert(sizeof(struct boot_mem_range) == 24, "boot ABI");
-_Static_assert(sizeof(struct boot_info) == 128, "boot ABI");
+_Static_assert(sizeof(struct boot_info) == 120, "boot ABI");
 
 #endif
