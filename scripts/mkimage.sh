@@ -1,0 +1,42 @@
+#!/bin/sh
+# A bootable disk image: scripts/mkimage.sh OUT BOOTX64.EFI KERNEL CONFIG SITE
+#
+# GPT with one EFI system partition (FAT), made with sgdisk and mtools: no root, no loop mounts.
+# A file given as "-" is left out (the tests want such images).
+set -eu
+[ $# -eq 5 ] || { echo "usage: mkimage.sh OUT BOOTX64.EFI KERNEL CONFIG SITE" >&2; exit 2; }
+out=$1 efi=$2 kernel=$3 config=$4 site=$5
+PATH=$PATH:/sbin:/usr/sbin
+export MTOOLS_SKIP_CHECK=1 SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-1700000000}"
+
+kib=0
+for f in "$efi" "$kernel" "$config" "$site"; do
+    [ "$f" = - ] && continue
+    [ -r "$f" ] || { echo "mkimage: $f is missing" >&2; exit 1; }
+    kib=$((kib + ($(stat -Lc %s "$f") + 1023) / 1024 + 4))
+done
+
+# The partition starts at 1 MiB; FAT32 wants at least 65,525 clusters, so small ones are FAT16.
+part_kib=$((kib + kib / 16 + 1024))
+[ $part_kib -lt 9216 ] && part_kib=9216
+part_kib=$(((part_kib + 1023) / 1024 * 1024))
+fat=16
+[ $part_kib -gt 262144 ] && fat=32
+
+tmp=$out.tmp.$$
+trap 'rm -f "$tmp" "$tmp.fat"' EXIT
+truncate -s ${part_kib}K "$tmp.fat"
+mkfs.vfat -F $fat -n TOPHALF -i 70f4a1f0 --invariant "$tmp.fat" > /dev/null
+mmd -i "$tmp.fat" ::/EFI ::/EFI/BOOT
+put() { if [ "$1" != - ]; then mcopy -i "$tmp.fat" "$1" "::/$2"; fi; }
+put "$efi" EFI/BOOT/BOOTX64.EFI
+put "$kernel" kernel.elf
+put "$config" tophalf.cfg
+put "$site" site.tar
+
+truncate -s $((part_kib + 2048))K "$tmp"
+sgdisk --clear --set-alignment=2048 --disk-guid=70F4A1F0-0000-4000-8000-000000000001 \
+    --new=1:2048:$((2048 + part_kib * 2 - 1)) --typecode=1:EF00 --change-name=1:tophalf \
+    --partition-guid=1:70F4A1F0-0000-4000-8000-000000000002 "$tmp" > /dev/null
+dd if="$tmp.fat" of="$tmp" bs=1M seek=1 conv=notrunc,sparse status=none
+mv "$tmp" "$out"
