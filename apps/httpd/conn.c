@@ -156,13 +156,13 @@ static err_t conn_run(struct conn *conn)
 
 /* ---------------------------------------------------------------- lwIP's callbacks */
 
-/* May this be queued behind a response that waits? If not, lwIP keeps it and offers it again. */
+/* May this wait behind a response that waits? If not, lwIP keeps it and offers it again. */
 static bool conn_may_hold(const struct conn *conn, const struct pbuf *p)
 {
     unsigned more = pbuf_clen(p);
+    unsigned bytes = conn->in != NULL ? conn->in->tot_len : 0;
 
-    return conn->in->tot_len + p->tot_len <= UINT16_MAX &&
-           conn->held + more <= HELD_PBUFS_CONN_MAX &&
+    return bytes + p->tot_len <= UINT16_MAX && conn->held + more <= HELD_PBUFS_CONN_MAX &&
            httpd.stats.held_pbufs + more <= HELD_PBUFS_ALL_MAX;
 }
 
@@ -174,14 +174,15 @@ static err_t conn_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err
     (void)err; /* always ERR_OK */
     if (p == NULL) {
         conn->peer_closed = true;
-    } else if (conn->in == NULL) {
-        conn->in = p;
-        conn_consume(conn, 0); /* empty pbufs may stand before the data */
-    } else {
-        if (!conn_may_hold(conn, p))
-            return ERR_MEM;
-        pbuf_cat(conn->in, p);
+        return conn_run(conn);
     }
+    if (conn->state == CONN_ANSWERING && !conn_may_hold(conn, p))
+        return ERR_MEM;
+    if (conn->in != NULL)
+        pbuf_cat(conn->in, p);
+    else
+        conn->in = p;
+    conn_consume(conn, 0); /* empty pbufs may stand before the data */
     return conn_run(conn);
 }
 

@@ -338,6 +338,8 @@ int http_request_parse(const char *buf, size_t len, struct http_request *out)
         if (r != OK)
             return r;
     }
+    if (at_end(&c))
+        return out_of_data(&c, 431);
     r = parse_request_line(&c, out);
     while (r == OK) {
         if (at_end(&c))

@@ -1,0 +1,253 @@
+/* The site's index: which path gives which response, and that all memory comes back. */
+#define _GNU_SOURCE /* memmem */
+#include <httpd/site.h>
+#include <kernel/time.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include "fake_kmalloc.h"
+#include "tar.h"
+#include <cmocka.h>
+
+static uint64_t fake_unix;
+
+uint64_t time_unix(void)
+{
+    return fake_unix;
+}
+
+static struct tar tar;
+static struct site site;
+
+static void build(void)
+{
+    tar_end(&tar);
+    assert_true(site_build(&site, tar.data, tar.bytes));
+    assert_null(site.error);
+}
+
+static const struct response *find(const char *path)
+{
+    return site_find(&site, path, strlen(path));
+}
+
+static void assert_serves(const char *path, const char *body)
+{
+    const struct response *r = find(path);
+
+    if (r == NULL)
+        fail_msg("no %s", path);
+    assert_int_equal(r->status, 200);
+    assert_int_equal(r->body_bytes, strlen(body));
+    assert_memory_equal(r->body, body, strlen(body));
+    /* by reference: the body is the archive's own memory */
+    assert_true(r->body >= tar.data && r->body + r->body_bytes <= tar.data + tar.bytes);
+}
+
+static bool contains(const char *text, size_t len, const char *part)
+{
+    return memmem(text, len, part, strlen(part)) != NULL;
+}
+
+static bool head_has(const struct response *r, const char *line)
+{
+    return contains(r->head, r->head_len, line);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    response_init();
+    fake_unix = 0;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    site_free(&site);
+    tar_free(&tar);
+    assert_int_equal(fake_kmalloc_live, 0);
+    return 0;
+}
+
+static void test_files(void **state)
+{
+    (void)state;
+    tar_add(&tar, '5', "./", NULL, 0, 1);
+    tar_file(&tar, "./index.html", "home");
+    tar_file(&tar, "style.css", "css");
+    tar_file(&tar, "/img/a.svg", "<svg/>");
+    tar_file(&tar, "empty", "");
+    build();
+    assert_serves("index.html", "home");
+    assert_serves("", "home");
+    assert_serves("style.css", "css");
+    assert_serves("img/a.svg", "<svg/>");
+    assert_serves("empty", "");
+    assert_null(find("img"));
+    assert_null(find("img/"));
+    assert_null(find("index.htm"));
+    assert_null(find("index.html/"));
+    assert_null(find("/index.html"));
+    assert_int_equal(site.files, 4);
+    assert_int_equal(site.bytes, 13);
+}
+
+static void test_heads(void **state)
+{
+    const struct response *r;
+
+    (void)state;
+    tar_file(&tar, "a.html", "12345");
+    tar_add(&tar, '0', "old.bin", "x", 1, 0);
+    build();
+    r = find("a.html");
+    assert_memory_equal(r->head, "HTTP/1.1 200 OK\r\n", 17);
+    assert_true(head_has(r, "\r\nServer: Tophalf\r\n"));
+    assert_true(head_has(r, "\r\nContent-Type: text/html; charset=utf-8\r\n"));
+    assert_true(head_has(r, "\r\nContent-Length: 5\r\n"));
+    assert_true(head_has(r, "\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
+    assert_false(head_has(r, "\r\n\r\n")); /* the end is response_head()'s */
+    assert_memory_equal(r->head + r->head_len - 2, "\r\n", 2);
+    assert_false(head_has(find("old.bin"), "Last-Modified")); /* no date known */
+}
+
+static void test_directories(void **state)
+{
+    const struct response *r;
+
+    (void)state;
+    tar_file(&tar, "docs/index.html", "docs");
+    tar_file(&tar, "docs/a b\r\n/index.html", "odd");
+    build();
+    assert_serves("docs/", "docs");
+    r = find("docs");
+    assert_int_equal(r->status, 301);
+    assert_true(head_has(r, "HTTP/1.1 301 Moved Permanently\r\n"));
+    assert_true(head_has(r, "\r\nLocation: /docs/\r\n"));
+    assert_null(find(""));
+    r = find("docs/a b\r\n"); /* a name can not add lines to the head */
+    assert_true(head_has(r, "\r\nLocation: /docs/a%20b%0D%0A/\r\n"));
+}
+
+static void test_last_one_wins(void **state)
+{
+    (void)state;
+    tar_file(&tar, "a", "old");
+    tar_file(&tar, "index.html", "old home");
+    tar_file(&tar, "a", "newer");
+    tar_file(&tar, "./index.html", "new home");
+    build();
+    assert_serves("a", "newer");
+    assert_serves("", "new home");
+    assert_int_equal(site.files, 2);
+    assert_int_equal(site.bytes, 13);
+}
+
+static void test_not_found_page(void **state)
+{
+    (void)state;
+    tar_file(&tar, "404.html", "gone fishing");
+    build();
+    assert_int_equal(site.not_found->status, 404);
+    assert_memory_equal(site.not_found->body, "gone fishing", 12);
+    assert_true(head_has(site.not_found, "HTTP/1.1 404 Not Found\r\n"));
+    assert_true(head_has(site.not_found, "Content-Length: 12\r\n"));
+    assert_serves("404.html", "gone fishing");
+}
+
+static void test_no_site(void **state)
+{
+    (void)state;
+    assert_true(site_build(&site, "", 0));
+    assert_null(find(""));
+    assert_ptr_equal(site.not_found, response_for_status(404));
+}
+
+static void test_damaged(void **state)
+{
+    (void)state;
+    tar_file(&tar, "a", "good");
+    tar_file(&tar, "b", "bad");
+    tar_end(&tar);
+    tar.data[1024] ^= 1; /* in the second header */
+    assert_true(site_build(&site, tar.data, tar.bytes));
+    assert_non_null(site.error);
+    assert_serves("a", "good");
+    assert_null(find("b"));
+    assert_non_null(site.not_found);
+}
+
+static void test_many(void **state)
+{
+    char name[32], text[32];
+
+    (void)state;
+    for (unsigned i = 0; i < 3000; i++) {
+        snprintf(name, sizeof(name), "d%u/f%u.txt", i % 7, i);
+        snprintf(text, sizeof(text), "file %u", i);
+        tar_file(&tar, name, text);
+    }
+    build();
+    for (unsigned i = 0; i < 3000; i++) {
+        snprintf(name, sizeof(name), "d%u/f%u.txt", i % 7, i);
+        snprintf(text, sizeof(text), "file %u", i);
+        assert_serves(name, text);
+    }
+    assert_null(find("d0/f1.txt"));
+}
+
+/* Each allocation fails in turn: false, and nothing is left behind. */
+static void test_out_of_memory(void **state)
+{
+    unsigned failures = 0;
+
+    (void)state;
+    tar_file(&tar, "index.html", "home");
+    tar_file(&tar, "docs/index.html", "docs");
+    tar_file(&tar, "404.html", "none");
+    tar_end(&tar);
+    for (;;) {
+        fake_kmalloc_fail_in = failures + 1;
+        if (site_build(&site, tar.data, tar.bytes))
+            break;
+        site_free(&site);
+        assert_int_equal(fake_kmalloc_live, 0);
+        failures++;
+    }
+    assert_int_equal(failures, 8); /* buckets, 2 + 3 + 1 names, the 404 */
+    fake_kmalloc_fail_in = 0;
+}
+
+static void test_whole_head(void **state)
+{
+    const struct response *r = response_for_status(405);
+    size_t len;
+    const char *head = response_head(r, RESPONSE_KEEP, &len);
+
+    (void)state;
+    assert_int_equal(len, r->head_len + 2); /* no clock, no Date */
+    assert_memory_equal(head + len - 4, "\r\n\r\n", 4);
+    assert_true(head_has(r, "\r\nAllow: GET, HEAD\r\n"));
+    fake_unix = 784111777;
+    head = response_head(r, RESPONSE_CLOSE, &len);
+    assert_true(contains(head, len, "\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
+    assert_true(contains(head, len, "\r\nConnection: close\r\n\r\n"));
+    assert_memory_equal(head + len - 4, "\r\n\r\n", 4);
+    fake_unix++;
+    head = response_head(r, RESPONSE_KEEP_HTTP10, &len);
+    assert_true(contains(head, len, ":38 GMT\r\nConnection: keep-alive\r\n\r\n"));
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_files),         TEST(test_heads),          TEST(test_directories),
+        TEST(test_last_one_wins), TEST(test_not_found_page), TEST(test_no_site),
+        TEST(test_damaged),       TEST(test_many),           TEST(test_out_of_memory),
+        TEST(test_whole_head),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
