@@ -11,6 +11,11 @@
 #define TRAP_EXCEPTIONS 32
 #define TRAP_VECTORS    256
 
+/* The stacks of the TSS: for what may come when the running stack is no good. */
+#define TRAP_IST_DOUBLE_FAULT  1
+#define TRAP_IST_NMI           2
+#define TRAP_IST_MACHINE_CHECK 3
+
 /* What trap.S pushes for an exception, in the order of addresses. */
 struct trap_frame {
     uint64_t r15, r14, r13, r12, r11, r10, r9, r8;

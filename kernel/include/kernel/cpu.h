@@ -41,6 +41,9 @@ extern struct cpu_features cpu_features;
  * thing at boot. SSE and x87 are switched off (CR0.EM), so that a stray one is an exception. */
 void cpu_init(void);
 
+/* False until cpu_init() has set this_cpu() up: for reports that may come before that. */
+bool cpu_is_up(void);
+
 static inline void irq_disable(void)
 {
     __asm__ volatile("cli" ::: "memory");

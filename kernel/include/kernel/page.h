@@ -3,7 +3,8 @@
  *
  * All RAM is seen at BOOT_PHYSMAP_BASE + physical in 2 MiB (or 1 GiB) pages, read/write and
  * never executable. Not mapped there: page 0, the kernel image (it has its own mapping, W^X).
- * Read-only there: what the loader left (boot info, config, site.tar).
+ * Read-only there: what the loader left (boot info, config, site.tar), ACPI tables, and what the
+ * firmware reserved (some keep ACPI tables there).
  */
 #ifndef KERNEL_PAGE_H
 #define KERNEL_PAGE_H
@@ -44,11 +45,17 @@ void page_init(const struct boot_info *info);
 void paging_init(const struct boot_info *info);
 
 /*
- * 2^order contiguous pages, aligned to their size; NULL when there are none. Not zeroed. Main
- * or softirq context (interrupts are not held off: never from a top half).
+ * 2^order contiguous pages, aligned to their size; NULL when there are none. Not zeroed.
+ * page_free() takes the order that the block was allocated with; what is not a block in use, or
+ * has another order, panics. Softirq context, main with softirqs disabled, or boot (asserted).
  */
 void *page_alloc(unsigned order);
-void page_free(void *block, unsigned order); /* the order it was allocated with */
+void page_free(void *block, unsigned order);
+unsigned page_order(const void *block); /* of a block in use; panics likewise. Any context. */
+
+/* Where device registers are mapped. */
+#define PAGING_MMIO_BASE 0xffffa00000000000ull
+#define PAGING_MMIO_END  0xffffa08000000000ull
 
 /* Map device memory uncached, for ever. Returns its address; panics when out of memory. Boot. */
 volatile void *paging_map_mmio(uint64_t phys, uint64_t bytes);

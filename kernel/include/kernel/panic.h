@@ -13,6 +13,9 @@
  */
 _Noreturn void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Boot, after config_init(): read panic=halt|reboot. Panics before it halt. */
+void panic_init(void);
+
 /* The condition is always evaluated and must have no side effect. */
 #define ASSERT(cond)                                                                               \
     do {                                                                                           \

@@ -1,0 +1,69 @@
+/*
+ * Backtraces by frame pointers: RBP points to the caller's RBP, with the return address above it
+ * (System V ABI for x86-64 §3.2.2). The chain may be damaged, since it is read after something
+ * has gone wrong; so each link is checked before it is followed.
+ */
+#include "backtrace.h"
+
+const char *ksyms_find(const struct ksyms *syms, uint64_t offset, uint64_t *within, uint64_t *bytes)
+{
+    uint32_t low = 0, high = syms->count; /* the function is before high */
+
+    if (offset >= syms->end)
+        return NULL;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (syms->offsets[middle] <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0)
+        return NULL;
+    *within = offset - syms->offsets[low - 1];
+    *bytes = (low < syms->count ? syms->offsets[low] : syms->end) - syms->offsets[low - 1];
+    return syms->names + syms->name_offsets[low - 1];
+}
+
+/* The stack that holds a whole frame at fp, or stack_count. */
+static unsigned stack_of(const struct backtrace *bt, uint64_t fp)
+{
+    unsigned i;
+
+    for (i = 0; i < bt->stack_count; i++) {
+        const struct stack_range *s = &bt->stacks[i];
+
+        if (fp >= s->bottom && fp < s->top && s->top - fp >= 2 * sizeof(uint64_t))
+            break;
+    }
+    return i;
+}
+
+void backtrace_begin(struct backtrace *bt, const struct stack_range *stacks, unsigned count,
+                     uint64_t fp)
+{
+    *bt = (struct backtrace){ .stacks = stacks, .stack_count = count, .fp = fp, .stack = count };
+}
+
+bool backtrace_next(struct backtrace *bt, uint64_t *pc)
+{
+    unsigned stack = stack_of(bt, bt->fp);
+    const uint64_t *frame = (const uint64_t *)bt->fp;
+
+    if (stack == bt->stack_count || bt->fp % sizeof(uint64_t) != 0)
+        return false;
+    if (stack != bt->stack) { /* from an exception's stack to the interrupted one */
+        if (bt->left & (1u << stack))
+            return false;
+        if (bt->stack < bt->stack_count)
+            bt->left |= 1u << bt->stack;
+    } else if (bt->fp <= bt->floor) {
+        return false;
+    }
+    bt->stack = stack;
+    bt->floor = bt->fp;
+    *pc = frame[1];
+    bt->fp = frame[0];
+    return *pc != 0;
+}

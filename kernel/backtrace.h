@@ -1,0 +1,45 @@
+/*
+ * Who called whom, by frame pointers, and the names of the functions. Pure code, any context:
+ * it reads nothing but the table and the stacks that it is given.
+ */
+#ifndef KERNEL_BACKTRACE_H
+#define KERNEL_BACKTRACE_H
+
+#include "stacks.h"
+
+/* Function names: what scripts/mkksyms.sh makes, sorted by offset. */
+struct ksyms {
+    const uint32_t *offsets;      /* of each function from the image's start */
+    const uint32_t *name_offsets; /* of each function's name in names */
+    const char *names;
+    uint32_t count;
+    uint32_t end; /* offset of the end of .text */
+};
+
+/*
+ * The function that holds the code at this offset. Returns its name, or NULL; *within is how far
+ * in, *bytes how long it is.
+ */
+const char *ksyms_find(const struct ksyms *syms, uint64_t offset, uint64_t *within,
+                       uint64_t *bytes);
+
+struct backtrace {
+    const struct stack_range *stacks;
+    unsigned stack_count; /* at most 32 */
+    uint64_t fp;          /* the next frame to look at */
+    unsigned stack;       /* of the frame before; stack_count: none yet */
+    uint64_t floor;       /* in that stack only frames above this are left */
+    uint32_t left;        /* a bit for each stack that the chain has left */
+};
+
+/*
+ * One step up: sets *pc to the return address of the frame at fp, and goes on to its caller's.
+ * Returns false at the end, or when fp can not be a frame: it must lie in one of the stacks,
+ * aligned, above the frame before it if that is in the same stack, and in no stack that the
+ * chain has left before. So a walk ends, whatever the memory holds.
+ */
+void backtrace_begin(struct backtrace *bt, const struct stack_range *stacks, unsigned count,
+                     uint64_t fp);
+bool backtrace_next(struct backtrace *bt, uint64_t *pc);
+
+#endif
