@@ -30,6 +30,8 @@ import threading
 import time
 from pathlib import Path
 
+from screen import Screen
+
 TOP = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BUILD", "build"))
 BUILD = BUILD if BUILD.is_absolute() else TOP / BUILD
@@ -60,13 +62,6 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def readable(raw):
-    """Console bytes as text: escape sequences and carriage returns taken out."""
-    text = raw.decode("utf-8", "replace")
-    text = re.sub(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][0-9A-Z]|\x1b[=>78]", "", text)
-    return text.replace("\r", "")
 
 
 class Volume:
@@ -193,8 +188,8 @@ class Guest:
         self.port = None
         self.wire = None
         self._closing = []
-        self._raw = bytearray()
-        self._mark = 0  # wait_for() looks from here on
+        self._screen = Screen()
+        self._mark = 0  # wait_for() looks from this line on
         self._changed = threading.Condition()
         self._eof = False
         self._serial = None
@@ -295,7 +290,7 @@ class Guest:
             except OSError:
                 piece = b""
             with self._changed:
-                self._raw += piece
+                self._screen.feed(piece)
                 self._eof = not piece
                 self._changed.notify_all()
             if not piece:
@@ -304,7 +299,7 @@ class Guest:
     def text(self):
         """All that the guest has said on its serial port, readable."""
         with self._changed:
-            return readable(bytes(self._raw))
+            return self._screen.since(0)
 
     def tail(self, lines=40):
         stderr = ""
@@ -317,19 +312,19 @@ class Guest:
         raise GuestError(f"{message}\n-- the end of its console:\n{self.tail()}")
 
     def type(self, keys):
-        """Send keys as they are ("\\t", "\\r", "\\x1b[A"), from a fresh mark for wait_for()."""
+        """Send keys as they are ("\\t", "\\r", "\\x1b[A"); wait_for() looks from this line on."""
         self.mark()
-        self._serial.sendall(keys.encode())
+        self._serial.sendall(keys if isinstance(keys, bytes) else keys.encode())
 
     def mark(self):
-        """Let wait_for() forget what was said so far."""
+        """Let wait_for() forget what was said before the line of the cursor."""
         with self._changed:
-            self._mark = len(self._raw)
+            self._mark = len(self._screen.lines)
 
     def said(self):
         """What was said since the mark."""
         with self._changed:
-            return readable(bytes(self._raw[self._mark:]))
+            return self._screen.since(self._mark)
 
     def wait_for(self, pattern, seconds=BOOT_SECONDS, regex=False):
         """Wait until the pattern stands in what was said since the mark; return that text."""
@@ -337,31 +332,29 @@ class Guest:
         deadline = time.monotonic() + seconds
         while True:
             with self._changed:
-                said = readable(bytes(self._raw[self._mark:]))
-                if wanted.search(said):
-                    return said
-                if not self._eof:
+                ended = self._eof
+                said = self._screen.since(self._mark)
+                if not ended and not wanted.search(said):
                     self._changed.wait(min(1.0, max(0.0, deadline - time.monotonic())))
-                    ended = False
-                else:
-                    ended = True
+            if wanted.search(said):
+                return said
             if ended:
-                self.process.wait(10)
-                self.fail(f"QEMU ended ({self.process.returncode}) before {pattern!r}")
+                self.fail(f"QEMU ended ({self.process.wait(10)}) before {pattern!r}")
             if time.monotonic() >= deadline:
                 self.fail(f"no {pattern!r} in {seconds} s")
+            time.sleep(0.005)  # output comes in single bytes: look at many of them at once
 
     def wait_prompt(self, seconds=BOOT_SECONDS):
-        self.wait_for(f"^{PROMPT}$(?![\n])", seconds, regex=True)
+        """Wait for a prompt with nothing behind it, on a line after that of the mark."""
+        self.wait_for(rf"\n{PROMPT}\Z", seconds, regex=True)
         return self
 
     def console(self, command, seconds=REPLY_SECONDS):
         """Run a command; return what it printed, without the echo and the next prompt."""
         self.type(command + "\r")
-        said = self.wait_for(rf"{re.escape(command)} *\n(?s:.*?)^{PROMPT}$(?![\n])", seconds,
-                             regex=True)
-        start = said.index(command) + len(command)
-        return said[said.index("\n", start) + 1:said.rindex(PROMPT)]
+        wanted = rf"^{PROMPT}{re.escape(command)}\n((?:.*\n)*?){PROMPT}\Z"
+        said = self.wait_for(wanted, seconds, regex=True)
+        return re.search(wanted, said, re.M).group(1)
 
     def console_json(self, command, seconds=REPLY_SECONDS):
         """Run a command with -j; return its parsed line."""

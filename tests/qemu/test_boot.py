@@ -23,9 +23,10 @@ def assert_serves(guest):
     assert b"</html>" in body
 
 
-def nic_lines(guest):
-    """The rows of /proc/interrupts' layout that belong to the NIC."""
-    return [line for line in guest.console("interrupts").splitlines() if "virtio" in line]
+def nic_interrupts(guest):
+    """The rows of `interrupts` that belong to the NIC."""
+    rows = guest.console_json("interrupts")["interrupts"]
+    return [row for row in rows if "net" in row["name"]]
 
 
 @pytest.mark.parametrize("vectors", [MSIX, INTX])
@@ -35,17 +36,18 @@ def test_machine_and_nic(boot, machine, nic, vectors):
     guest = boot(machine=machine, nic=nic + (",vectors=0" if vectors == INTX else ""))
     guest.wait_prompt()
     assert_serves(guest)
-    lines = nic_lines(guest)
-    assert lines, "no interrupt of the NIC is listed"
-    counts = [int(line.split()[1]) for line in lines]
-    assert sum(counts) > 0, "the NIC was served without a single interrupt"
-    for line in lines:
-        assert ("MSI" in line) == (vectors == MSIX), line
-    before = sum(counts)
+    rows = nic_interrupts(guest)
+    assert rows, "no interrupt of the NIC is listed"
+    for row in rows:
+        assert ("MSI" in row["controller"]) == (vectors == MSIX), row
+    before = sum(row["count"] for row in rows)
+    assert before > 0, "the NIC was served without a single interrupt"
     for _ in range(20):
         guest.get()
-    counts = [int(line.split()[1]) for line in nic_lines(guest)]
-    assert before < sum(counts) < before + 20 * 100, "not an interrupt storm, nor silence"
+    grown = sum(row["count"] for row in nic_interrupts(guest)) - before
+    assert 0 < grown < 20 * 50, f"{grown} interrupts for 20 requests: silence, or a storm"
+    others = guest.console_json("interrupts")
+    assert others["unexpected"] == 0 and others["errors"] == 0, others
 
 
 @pytest.mark.parametrize("memory", ["64M", "128M", "1G", "4G"])
@@ -53,12 +55,10 @@ def test_memory(boot, memory):
     guest = boot(memory=memory)
     guest.wait_prompt()
     assert_serves(guest)
-    mib = int(memory[:-1]) * (1024 if memory.endswith("G") else 1)
-    rows = guest.console_json("free")
-    totals = [v for k, v in qemu.flatten(rows).items() if k.split(".")[-1].startswith("total")]
-    assert totals, rows
-    scale = 1024 if max(totals) < 1 << 23 else 1 << 20  # KiB, or bytes
-    assert mib * 0.5 < max(totals) / scale <= mib, "free tells another size than the machine has"
+    machine_bytes = int(memory[:-1]) << (30 if memory.endswith("G") else 20)
+    row = guest.console_json("free")["memory"]
+    assert machine_bytes * 0.6 < row["total_bytes"] <= machine_bytes
+    assert row["used_bytes"] + row["free_bytes"] + row["cached_bytes"] == row["total_bytes"]
 
 
 def test_cpu_without_rdrand_and_1g_pages(boot):
@@ -83,9 +83,11 @@ def test_without_serial_port(boot):
 def test_without_nic(boot):
     guest = boot(net=None)
     guest.wait_prompt()
-    assert "httpd" in guest.console("version") or "Tophalf" in guest.console("version")
-    assert "lo" in guest.console("ip") or "none" in guest.console("ip") or guest.console("ip")
-    assert guest.process.poll() is None
+    assert "Tophalf" in guest.console("version")
+    assert "no network card" in guest.console("ip")
+    for command in ("ss", "stats", "free", "interrupts"):
+        assert "error" not in guest.console_json(command)
+    assert "error" in guest.console_json("ping 10.0.2.2")
 
 
 def test_plain_qemu_line(tmp_path):
@@ -161,9 +163,6 @@ def test_no_page_is_writable_and_executable(shared):
 
 # ------------------------------------------------------------ a boot volume that is damaged
 
-CLOBBERED_ELF = b"\x7fELF" + bytes(60)
-
-
 def damaged(name):
     """{file: content} of one kind of damage, made from the built image."""
     def original(file, tmp):
@@ -171,17 +170,13 @@ def damaged(name):
 
     return {
         "no kernel": lambda tmp: {"kernel.elf": None},
-        "kernel is empty": lambda tmp: {"kernel.elf": b""},
         "kernel is text": lambda tmp: {"kernel.elf": b"not a program\n" * 100},
-        "kernel of zeros": lambda tmp: {"kernel.elf": CLOBBERED_ELF},
         "kernel cut off": lambda tmp: {
-            "kernel.elf": original("kernel.elf", tmp)[:-len(original("kernel.elf", tmp)) // 2]},
+            "kernel.elf": original("kernel.elf", tmp)[:-100_000]},
         "no config": lambda tmp: {"tophalf.cfg": None},
         "config without =": lambda tmp: {"tophalf.cfg": "budget 64\n"},
         "config is binary": lambda tmp: {"tophalf.cfg": bytes(range(256))},
-        "config key twice": lambda tmp: {"tophalf.cfg": "budget = 1\nbudget = 2\n"},
         "no site": lambda tmp: {"site.tar": None},
-        "site is text": lambda tmp: {"site.tar": b"not an archive\n" * 100},
         "site bad checksum": lambda tmp: {
             "site.tar": b"X" + original("site.tar", tmp)[1:]},
         "site cut off": lambda tmp: {"site.tar": original("site.tar", tmp)[:700]},
@@ -190,16 +185,12 @@ def damaged(name):
 
 @pytest.mark.parametrize("damage, file", [
     ("no kernel", "kernel.elf"),
-    ("kernel is empty", "kernel.elf"),
     ("kernel is text", "kernel.elf"),
-    ("kernel of zeros", "kernel.elf"),
     ("kernel cut off", "kernel.elf"),
     ("no config", "tophalf.cfg"),
     ("config without =", "tophalf.cfg"),
     ("config is binary", "tophalf.cfg"),
-    ("config key twice", "tophalf.cfg"),
     ("no site", "site.tar"),
-    ("site is text", "site.tar"),
     ("site bad checksum", "site.tar"),
     ("site cut off", "site.tar"),
 ])
@@ -209,6 +200,5 @@ def test_damaged_file(boot, tmp_path, damage, file):
     said = guest.wait_for(rf"^.*{file}.*$", regex=True)
     line = next(line for line in said.splitlines() if file in line)
     assert len(line.split(file, 1)[1].strip(" :")) > 5, f"no reason is given: {line!r}"
-    guest.wait_for(r"BdsDxe: (failed to start|loading|starting) Boot", regex=True)
-    guest.wait_for(r"failed to start|Shell>|BdsDxe: No bootable option", regex=True)
+    guest.wait_for(r"BdsDxe: failed to start Boot|UEFI Interactive Shell", regex=True)
     assert qemu.PROMPT not in guest.text()

@@ -15,7 +15,7 @@ from scapy.packet import Raw
 from frames import (
     GUEST_IP6, GUEST_MAC, arp_request, echo_request, ether, ip, is_arp_reply,
     is_echo_reply, ping, ping6)
-from qemu import Wire, flatten
+from qemu import Wire
 
 
 @contextlib.contextmanager
@@ -116,7 +116,7 @@ def test_handshake_and_isn_differ(wired):
 
 
 def test_runts_below_an_ethernet_header(wired):
-    with counted(wired, r"rx_runt", 13, exactly=True):
+    with counted(wired, r"^nic\.rx_runt", 13, exactly=True):
         for length in range(1, 14):
             wired.wire.send(bytes(Ether(src=Wire.MAC, dst=GUEST_MAC))[:length])
 
@@ -130,14 +130,14 @@ def test_short_frames_of_every_length(wired, ethertype):
         0x86DD: bytes(ether() / IPv6(src=Wire.IP6, dst=GUEST_IP6) / ICMPv6EchoRequest(id=1)),
         0x1234: bytes(ether(type=0x1234) / Raw(bytes(60))),
     }[ethertype]
-    with counted(wired, r"nic\.rx_packets", 59 - 14):
+    with counted(wired, r"^nic\.rx_packets", 59 - 14):
         for length in range(14, 60):
             wired.wire.send(whole[:length])
 
 
 def test_giants(wired):
     """Beyond MTU + header + VLAN tag, as far as the NIC lets them through to a buffer."""
-    with counted(wired, r"rx_over_length", 1600 - 1518, exactly=True):
+    with counted(wired, r"^nic\.rx_over_length", 1600 - 1518, exactly=True):
         for length in range(1519, 1601):
             wired.wire.send(bytes(echo_request(0x2100, bytes(length)))[:length])
 
@@ -157,21 +157,21 @@ def test_full_size_with_trailer(wired):
 
 
 def test_bad_ip_checksum(wired):
-    with counted(wired, r"ip.*(chkerr|checksum|chksum)", 5):
+    with counted(wired, r"^ip\.chkerr", 5, exactly=True):
         for _ in range(5):
             wired.wire.send(ether() / ip(chksum=0xDEAD) / ICMP(id=0x3000) / b"x")
         no_reply(wired, is_echo_reply(0x3000))
 
 
 def test_bad_icmp_checksum(wired):
-    with counted(wired, r"icmp.*(chkerr|checksum|chksum)", 5):
+    with counted(wired, r"^icmp\.chkerr", 5, exactly=True):
         for _ in range(5):
             wired.wire.send(ether() / ip() / ICMP(id=0x3001, chksum=0xDEAD) / b"x")
         no_reply(wired, is_echo_reply(0x3001))
 
 
 def test_bad_tcp_checksum(wired):
-    with counted(wired, r"tcp.*(chkerr|checksum|chksum)", 5):
+    with counted(wired, r"^tcp\.chkerr", 5, exactly=True):
         for _ in range(5):
             wired.wire.send(
                 ether() / ip() / TCP(sport=4001, dport=80, flags="S", chksum=0xDEAD))
@@ -179,15 +179,22 @@ def test_bad_tcp_checksum(wired):
 
 
 def test_bad_udp_checksum(wired):
-    with counted(wired, r"udp.*(chkerr|checksum|chksum)", 5):
+    with counted(wired, r"^udp\.chkerr", 5, exactly=True):
         for _ in range(5):
             wired.wire.send(
                 ether() / ip() / UDP(sport=4001, dport=68, chksum=0xDEAD) / bytes(300))
 
 
+def test_bad_icmpv6_checksum(wired):
+    with counted(wired, r"^icmp6\.chkerr", 5, exactly=True):
+        for _ in range(5):
+            wired.wire.send(ether() / IPv6(src=Wire.IP6, dst=GUEST_IP6)
+                            / ICMPv6EchoRequest(id=1, cksum=0xDEAD))
+
+
 def test_bad_ip_header_fields(wired):
     """Versions, header lengths and total lengths that lie."""
-    with counted(wired, r"ip", 6):
+    with counted(wired, r"^ip\.drop", 8, exactly=True):
         for fields in ({"version": 5}, {"version": 0}, {"ihl": 0}, {"ihl": 4}, {"ihl": 15},
                        {"len": 0}, {"len": 19}, {"len": 65535}):
             wired.wire.send(ether() / ip(**fields) / ICMP(id=0x3100) / b"x")
@@ -202,7 +209,7 @@ def test_bad_tcp_header_fields(wired):
 
 
 def test_vlan_tagged(wired):
-    with counted(wired, r"vlan", 10, exactly=True):
+    with counted(wired, r"^stack\.rx_vlan", 10, exactly=True):
         for vlan in range(10):
             wired.wire.send(
                 Ether(src=Wire.MAC, dst=GUEST_MAC) / Dot1Q(vlan=vlan) / ip()
@@ -211,13 +218,13 @@ def test_vlan_tagged(wired):
 
 
 def test_unknown_ethertype(wired):
-    with counted(wired, r"ethertype", 10, exactly=True):
+    with counted(wired, r"^stack\.rx_ethertype", 10, exactly=True):
         for number in range(10):
             wired.wire.send(ether(type=0x88B5 + number % 2) / Raw(bytes(46)))
 
 
 def test_unicast_to_another_mac(wired):
-    with counted(wired, r"other_host", 10, exactly=True):
+    with counted(wired, r"^stack\.rx_other_host", 10, exactly=True):
         for _ in range(10):
             wired.wire.send(ether("52:54:00:99:99:99") / ip() / ICMP(id=0x3300) / b"x")
         no_reply(wired, is_echo_reply(0x3300))
@@ -250,13 +257,12 @@ def test_fragments_are_put_together(wired, order):
     wired.wire.expect(is_echo_reply(ident), 10, "reply to the whole")
 
 
-def test_overlapping_fragments_are_not(wired):
-    """RFC 5722 for IPv6, and the habit of all for IPv4: such a datagram is dropped."""
+def test_overlapping_fragment_is_dropped(wired):
     pieces = fragments(0x4100)
     pieces.insert(1, ether() / ip(id=0x4100, proto=1, flags="MF", frag=60) / Raw(bytes(1000)))
-    for piece in pieces:
-        wired.wire.send(piece)
-    ping(wired)
+    with counted(wired, r"^ip_frag\.drop", 1):
+        for piece in pieces:
+            wired.wire.send(piece)
 
 
 def test_duplicate_and_impossible_fragments(wired):
@@ -273,8 +279,7 @@ def test_incomplete_fragments_give_their_memory_back(wired):
     """More open datagrams than there is room for; in the end every buffer is free again."""
 
     def free_buffers():
-        rows = flatten(wired.console_json("free"))
-        return {k: v for k, v in rows.items() if "pktbuf" in k or "packet" in k}
+        return wired.counters()["pktbuf.free"]
 
     ping(wired)
     before = free_buffers()
@@ -282,7 +287,7 @@ def test_incomplete_fragments_give_their_memory_back(wired):
         wired.wire.send(fragments(ident)[ident % 3])
     ping(wired)  # still answers while they are held
     deadline = time.monotonic() + 60
-    while (now := free_buffers()) != before and time.monotonic() < deadline:
+    while (now := free_buffers()) < before and time.monotonic() < deadline:
         time.sleep(2)
     assert now == before
 
