@@ -5,6 +5,7 @@
  */
 #include "calibrate.h"
 #include <kernel/lib.h>
+#include <kernel/muldiv.h>
 
 #define SAMPLE_TRIES 5
 #define STUCK_READS  200000 /* at 100 ns and more each: a clock that stood for 20 ms is dead */
@@ -57,7 +58,7 @@ static bool wait_ticks(const struct clocksource *clock, uint64_t start, uint64_t
 
 static uint64_t rate(uint64_t counted, uint64_t elapsed_fs)
 {
-    return (uint64_t)((unsigned __int128)counted * FS_PER_SEC / elapsed_fs);
+    return muldiv64(counted, FS_PER_SEC, elapsed_fs);
 }
 
 static bool measure_window(const struct clocksource *clock,

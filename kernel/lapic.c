@@ -4,6 +4,7 @@
 #include "lapic.h"
 #include <kernel/cpu.h>
 #include <kernel/io.h>
+#include <kernel/muldiv.h>
 #include <kernel/page.h>
 #include <kernel/panic.h>
 #include <kernel/printk.h>
@@ -181,7 +182,7 @@ void lapic_timer_init(uint64_t ticks_hz)
         return;
     }
     ASSERT(ticks_hz > 0);
-    ticks_per_ns_32 = (uint64_t)(((unsigned __int128)ticks_hz << 32) / NS_PER_SEC);
+    ticks_per_ns_32 = muldiv64(ticks_hz, 1ull << 32, NS_PER_SEC);
     lapic_write(LAPIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
     lapic_write(LAPIC_LVT_TIMER, LVT_ONE_SHOT | VECTOR_TIMER);
 }

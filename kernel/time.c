@@ -8,6 +8,7 @@
 #include <kernel/boot.h>
 #include <kernel/config.h>
 #include <kernel/cpu.h>
+#include <kernel/muldiv.h>
 #include <kernel/panic.h>
 #include <kernel/printk.h>
 #include <kernel/time.h>
@@ -68,8 +69,8 @@ void time_init(void)
     if (error != NULL)
         panic("time: no clock to calibrate the TSC against (HPET, ACPI PM timer, PIT)");
 
-    ns_per_tick_32 = (uint64_t)(((unsigned __int128)NS_PER_SEC << 32) / tsc_hz);
-    ticks_per_ns_32 = (uint64_t)(((unsigned __int128)tsc_hz << 32) / NS_PER_SEC);
+    ns_per_tick_32 = muldiv64(NS_PER_SEC, 1ull << 32, tsc_hz);
+    ticks_per_ns_32 = muldiv64(tsc_hz, 1ull << 32, NS_PER_SEC);
     tsc_start = rdtsc();
     printk("time: TSC %lu.%03lu MHz against the %s%s", tsc_hz / 1000000, tsc_hz / 1000 % 1000,
            source, cpu_features.invariant_tsc ? "" : "; not invariant, says the CPU");
