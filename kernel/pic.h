@@ -2,8 +2,9 @@
 #ifndef KERNEL_PIC_H
 #define KERNEL_PIC_H
 
-#define PIC_VECTOR_BASE 0x20 /* 16 vectors: a spurious IRQ 7 or 15 can still come, and be counted  \
-                              */
+#define PIC_VECTOR_BASE                                                                            \
+    0x20 /* 16 vectors: a spurious IRQ 7 or 15 can still come, and be counted                      \
+          */
 
 void pic_mask_all(void);
 
