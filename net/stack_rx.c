@@ -10,6 +10,8 @@
 #include <lwip/pbuf.h>
 #include <lwip/prot/ethernet.h>
 #include <lwip/prot/ieee.h>
+#include <lwip/prot/ip4.h>
+#include <lwip/prot/ip6.h>
 #include <netif/ethernet.h>
 #include <string.h>
 
@@ -28,6 +30,15 @@ _Static_assert(offsetof(struct pbuf_custom, pbuf) == 0, "rx_free() is given the 
 _Static_assert(PKTBUF_HEADROOM >= PBUF_LINK_HLEN + PBUF_IP_HLEN + PBUF_TRANSPORT_HLEN,
                "headers may be prepended");
 
+#define ETHTYPE_SERVICE_VLAN 0x88a8 /* IEEE 802.1ad */
+
+/*
+ * Zeros behind each frame. Where headers are chained, lwIP reads the first bytes of the next one
+ * (8 of an IPv6 extension header, 2 of an option) before it looks whether the packet has them,
+ * and then drops it. Without this it would look at what an earlier frame left there.
+ */
+#define RX_TAIL_BYTES 16
+
 static struct pbuf_custom *rx_custom(struct pktbuf *buf)
 {
     return (struct pbuf_custom *)(void *)((uint8_t *)buf + RX_CUSTOM_OFFSET);
@@ -40,34 +51,53 @@ static void rx_free(struct pbuf *p)
     pktbuf_free((struct pktbuf *)(void *)((uint8_t *)p - RX_CUSTOM_OFFSET));
 }
 
+/*
+ * The least that a frame of this type must be for lwIP, or 0 when the type is none of ours (and
+ * counted). lwIP reads the fixed part of these headers before it looks whether it is there (ARP
+ * always, IP's version and length): it would read what an earlier frame left in the buffer.
+ */
+static size_t rx_least(uint16_t type_be)
+{
+    switch (type_be) {
+    case PP_HTONS(ETHTYPE_IP):
+        return SIZEOF_ETH_HDR + IP_HLEN;
+    case PP_HTONS(ETHTYPE_IPV6):
+        return SIZEOF_ETH_HDR + IP6_HLEN;
+    case PP_HTONS(ETHTYPE_ARP):
+        return SIZEOF_ETH_HDR + SIZEOF_ETHARP_HDR;
+    case PP_HTONS(ETHTYPE_VLAN):
+    case PP_HTONS(ETHTYPE_QINQ):
+    case PP_HTONS(ETHTYPE_SERVICE_VLAN):
+        stack.stats.rx_vlan++;
+        return 0;
+    default: /* also IEEE 802.3 lengths: no LLC here */
+        stack.stats.rx_ethertype++;
+        return 0;
+    }
+}
+
 /* Whether lwIP should see the frame; counts the reason when not. */
 static bool rx_wanted(const struct pktbuf *buf)
 {
     const struct eth_hdr *eth = (const void *)buf->frame;
+    size_t least = SIZEOF_ETH_HDR;
 
-    if (unlikely(buf->frame_len < SIZEOF_ETH_HDR || buf->frame_len > PKTBUF_FRAME_MAX)) {
+    if (likely(buf->frame_len >= SIZEOF_ETH_HDR)) {
+        /* The device may be promiscuous: virtio-net without CTRL_RX delivers everything. */
+        if (!(eth->dest.addr[0] & 1) &&
+            memcmp(&eth->dest, stack.netif.hwaddr, sizeof(eth->dest)) != 0) {
+            stack.stats.rx_other_host++;
+            return false;
+        }
+        least = rx_least(eth->type);
+        if (least == 0)
+            return false;
+    }
+    if (unlikely(buf->frame_len < least || buf->frame_len > PKTBUF_FRAME_MAX - RX_TAIL_BYTES)) {
         stack.stats.rx_truncated++;
         return false;
     }
-    /* The device may be promiscuous: virtio-net without CTRL_RX delivers everything. */
-    if (!(eth->dest.addr[0] & 1) &&
-        memcmp(&eth->dest, stack.netif.hwaddr, sizeof(eth->dest)) != 0) {
-        stack.stats.rx_other_host++;
-        return false;
-    }
-    switch (eth->type) {
-    case PP_HTONS(ETHTYPE_IP):
-    case PP_HTONS(ETHTYPE_ARP):
-    case PP_HTONS(ETHTYPE_IPV6):
-        return true;
-    case PP_HTONS(ETHTYPE_VLAN):
-    case PP_HTONS(ETHTYPE_QINQ):
-        stack.stats.rx_vlan++;
-        return false;
-    default: /* also IEEE 802.3 lengths: no LLC here */
-        stack.stats.rx_ethertype++;
-        return false;
-    }
+    return true;
 }
 
 void stack_input(struct pktbuf *buf)
@@ -79,6 +109,7 @@ void stack_input(struct pktbuf *buf)
         pktbuf_free(buf);
         return;
     }
+    memset(buf->frame + buf->frame_len, 0, RX_TAIL_BYTES);
     custom->custom_free_function = rx_free;
     p = pbuf_alloced_custom(PBUF_RAW, (u16_t)buf->frame_len, PBUF_RAM, custom, buf->frame,
                             PKTBUF_FRAME_MAX);

@@ -49,7 +49,7 @@ struct stack_stats {
     uint64_t rx_vlan;              /* 802.1Q or 802.1ad tagged: not ours */
     uint64_t rx_ethertype;         /* neither IPv4, IPv6 nor ARP */
     uint64_t rx_other_host;        /* unicast to another MAC */
-    uint64_t rx_truncated;         /* no room for an Ethernet header */
+    uint64_t rx_truncated;         /* too short for its Ethernet, IP or ARP header */
     uint64_t rx_held;              /* now: receive buffers that lwIP or the app keeps */
     uint64_t rx_reclaims;          /* out-of-order TCP data given up: too many buffers held */
     uint64_t tx_frames;            /* handed to the device */

@@ -14,6 +14,7 @@
 #if __STDC_HOSTED__
 #include <endian.h> /* BYTE_ORDER and its values, where the C library has them */
 #include <limits.h>
+#include <sys/types.h> /* ssize_t */
 #else
 #define LITTLE_ENDIAN 1234
 #define BIG_ENDIAN    4321

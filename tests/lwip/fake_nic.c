@@ -1,0 +1,234 @@
+/* A NIC, a pool and timers for host tests of the real stack: see fake_nic.h. */
+#include "fake_nic.h"
+#include "fakes.h"
+#include <kernel/kmalloc.h>
+#include <kernel/lib.h>
+#include <kernel/panic.h>
+#include <kernel/rand.h>
+#include <kernel/softirq.h>
+#include <kernel/timer.h>
+#include <net/stack.h>
+#include <sanitizer/asan_interface.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct fake_nic fake_nic;
+const uint8_t fake_nic_mac_address[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
+
+/* ---------------------------------------------------------------- packet buffers */
+
+#define POOL_TOTAL 512
+#define TAIL_BYTES 16 /* that stack_input() clears behind a frame: RX_TAIL_BYTES */
+
+bool pktbuf_pool_init(unsigned count)
+{
+    (void)count;
+    return true;
+}
+
+/* Each buffer is an allocation of its own, so that a use after free or outside is seen. */
+struct pktbuf *pktbuf_alloc(void)
+{
+    struct pktbuf *buf;
+
+    if (fake_nic.buffers_out == POOL_TOTAL)
+        return NULL;
+    buf = aligned_alloc(PKTBUF_SIZE, PKTBUF_SIZE);
+    memset(buf, 0xa5, PKTBUF_SIZE);
+    buf->frame = (uint8_t *)buf + PKTBUF_SIZE - PKTBUF_FRAME_MAX;
+    fake_nic.buffers_out++;
+    return buf;
+}
+
+void pktbuf_free(struct pktbuf *buf)
+{
+    ASSERT(fake_nic.buffers_out > 0);
+    fake_nic.buffers_out--;
+    free(buf);
+}
+
+void pktbuf_stats(struct pktbuf_stats *out)
+{
+    *out = (struct pktbuf_stats){ .total = POOL_TOTAL, .free = POOL_TOTAL - fake_nic.buffers_out };
+}
+
+void fake_nic_receive(const void *frame, size_t len)
+{
+    struct pktbuf *buf = pktbuf_alloc();
+
+    ASSERT(buf != NULL && len <= PKTBUF_FRAME_MAX);
+    memcpy(buf->frame, frame, len);
+    buf->frame_len = (uint32_t)len;
+    if (len + TAIL_BYTES < PKTBUF_FRAME_MAX)
+        ASAN_POISON_MEMORY_REGION(buf->frame + len + TAIL_BYTES,
+                                  PKTBUF_FRAME_MAX - len - TAIL_BYTES);
+    stack_input(buf);
+}
+
+/* ---------------------------------------------------------------- the NIC */
+
+void fake_nic_init(void)
+{
+    memset(&fake_nic, 0, sizeof(fake_nic));
+    fake_nic.ring_room = 256;
+    fake_nic.link_up = true;
+}
+
+void fake_nic_clear(void)
+{
+    fake_nic.sent_count = 0;
+}
+
+const uint8_t *nic_mac(const struct nic *nic)
+{
+    (void)nic;
+    return fake_nic_mac_address;
+}
+
+unsigned nic_mtu(const struct nic *nic)
+{
+    (void)nic;
+    return 1500;
+}
+
+bool nic_link_up(struct nic *nic)
+{
+    (void)nic;
+    return fake_nic.link_up;
+}
+
+bool nic_broken(const struct nic *nic)
+{
+    (void)nic;
+    return fake_nic.broken;
+}
+
+bool nic_tx(struct nic *nic, const struct nic_seg *segs, unsigned count, void *token)
+{
+    struct sent_frame *f = &fake_nic.sent[fake_nic.sent_count % SENT_MAX];
+
+    (void)nic;
+    ASSERT(count >= 1 && count <= NIC_TX_SEGS_MAX && token != NULL);
+    if (fake_nic.outstanding >= fake_nic.ring_room)
+        return false;
+    f->len = 0;
+    f->segs = count;
+    f->token = token;
+    for (unsigned i = 0; i < count; i++) {
+        ASSERT(segs[i].len > 0 && f->len + segs[i].len <= 1514);
+        f->seg_data[i] = segs[i].data;
+        memcpy(f->data + f->len, segs[i].data, segs[i].len);
+        f->len += segs[i].len;
+    }
+    fake_nic.sent_count++;
+    fake_nic.token[fake_nic.outstanding++] = token;
+    return true;
+}
+
+void *nic_tx_reap(struct nic *nic)
+{
+    void *token;
+
+    (void)nic;
+    if (fake_nic.hold || fake_nic.outstanding == 0)
+        return NULL;
+    token = fake_nic.token[0];
+    fake_nic.outstanding--;
+    memmove(fake_nic.token, fake_nic.token + 1, fake_nic.outstanding * sizeof(void *));
+    return token;
+}
+
+unsigned nic_tx_outstanding(const struct nic *nic)
+{
+    (void)nic;
+    return fake_nic.outstanding;
+}
+
+void nic_flush(struct nic *nic)
+{
+    (void)nic;
+    fake_nic.kicks++;
+}
+
+/* ---------------------------------------------------------------- kernel services */
+
+static struct timer *armed[8];
+
+void timer_setup(struct timer *timer, void (*fn)(void *arg), void *arg)
+{
+    *timer = (struct timer){ .fn = fn, .arg = arg };
+}
+
+void timer_cancel(struct timer *timer)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(armed); i++)
+        if (armed[i] == timer)
+            armed[i] = NULL;
+    timer->armed = false;
+}
+
+void timer_set(struct timer *timer, uint64_t deadline_ns)
+{
+    timer_cancel(timer);
+    timer->deadline_ns = deadline_ns;
+    for (unsigned i = 0; i < ARRAY_SIZE(armed); i++) {
+        if (armed[i] == NULL) {
+            armed[i] = timer;
+            timer->armed = true;
+            return;
+        }
+    }
+    panic("more timers than the fake has room for");
+}
+
+static struct timer *next_timer(void)
+{
+    struct timer *next = NULL;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(armed); i++)
+        if (armed[i] != NULL && (next == NULL || armed[i]->deadline_ns < next->deadline_ns))
+            next = armed[i];
+    return next;
+}
+
+void fake_time_advance(unsigned ms)
+{
+    uint64_t end = fake_time_ns + ms * NS_PER_MS;
+    struct timer *timer;
+
+    while ((timer = next_timer()) != NULL && timer->deadline_ns <= end) {
+        fake_time_ns = MAX(fake_time_ns, timer->deadline_ns);
+        timer_cancel(timer);
+        timer->fn(timer->arg);
+    }
+    fake_time_ns = end;
+}
+
+void softirq_disable(void) {}
+void softirq_enable(void) {}
+
+void *kmalloc(size_t bytes)
+{
+    return malloc(bytes);
+}
+void *kzalloc(size_t bytes)
+{
+    return calloc(1, bytes);
+}
+void kfree(void *p)
+{
+    free(p);
+}
+
+uint32_t rand_u32(void)
+{
+    static uint32_t x = 1;
+
+    return x = x * 1664525 + 1013904223;
+}
+
+void rand_bytes(void *buf, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        ((uint8_t *)buf)[i] = (uint8_t)(rand_u32() >> 24);
+}
