@@ -57,9 +57,13 @@ static void map_data(void)
     map_image(start, (uint64_t)data_end, MAP_WRITE);
 }
 
+/*
+ * Not the kernel: that would be a second, writable view of it. Not what the firmware reserved:
+ * it has no business with us, and some of it is no RAM but device registers (q35's ECAM).
+ */
 static bool is_in_direct_map(uint32_t type)
 {
-    return type != BOOT_MEM_KERNEL; /* it would be a second, writable view of it */
+    return type == BOOT_MEM_FREE || type == BOOT_MEM_LOADER || type == BOOT_MEM_ACPI;
 }
 
 static unsigned direct_map_rights(uint32_t type)

@@ -25,7 +25,7 @@ extern const uint32_t ksyms_offsets[] __attribute__((weak));
 extern const uint32_t ksyms_name_offsets[] __attribute__((weak));
 extern const char ksyms_names[] __attribute__((weak));
 
-extern const char irq_common[], irq_common_end[]; /* trap.S */
+extern const char irq_common_return[]; /* trap.S */
 
 static unsigned reports;       /* begun, each within the one before */
 static bool reboot_after;      /* panic=reboot */
@@ -151,7 +151,7 @@ static void report_frame(unsigned n, uint64_t pc, bool is_return_address)
 /* Above the interrupts' stub lies the interrupted code's own address: no call led there. */
 static bool is_irq_stub(uint64_t pc)
 {
-    return pc > (uint64_t)irq_common && pc <= (uint64_t)irq_common_end;
+    return pc == (uint64_t)irq_common_return;
 }
 
 void report_backtrace(uint64_t pc, uint64_t fp)

@@ -58,6 +58,8 @@ irq_common:
         pushq   %r10
         pushq   %r11
         call    irq_dispatch
+        .globl  irq_common_return
+irq_common_return:
         popq    %r11
         popq    %r10
         popq    %r9
@@ -70,8 +72,6 @@ irq_common:
         leave
         iretq
         .size   irq_common, . - irq_common
-        .globl  irq_common_end
-irq_common_end:
 
         /* Exceptions: everything is kept for the report; see struct trap_frame. */
         .type   trap_common, @function

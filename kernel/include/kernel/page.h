@@ -2,9 +2,9 @@
  * Physical pages and the address space.
  *
  * All RAM is seen at BOOT_PHYSMAP_BASE + physical in 2 MiB (or 1 GiB) pages, read/write and
- * never executable. Not mapped there: page 0, the kernel image (it has its own mapping, W^X).
- * Read-only there: what the loader left (boot info, config, site.tar), ACPI tables, and what the
- * firmware reserved (some keep ACPI tables there).
+ * never executable. Not mapped there: page 0, the kernel image (it has its own mapping, W^X),
+ * what the firmware reserved. Read-only there: what the loader left (boot info, config,
+ * site.tar), ACPI tables.
  */
 #ifndef KERNEL_PAGE_H
 #define KERNEL_PAGE_H
