@@ -34,6 +34,7 @@ TEST_ipconf_parse := net/ipconf_parse.c
 TEST_napi := net/napi.c
 TEST_chksum := net/port/chksum.c
 TEST_ustar := boot/ustar.c
+TEST_pktbuf := drivers/pktbuf.c
 TEST_virtqueue := drivers/virtqueue.c tests/host/fake_device.c
 HOST_EXTRA_virtqueue := -include tests/host/barrier_hook.h
 TEST_elf := boot/elf.c

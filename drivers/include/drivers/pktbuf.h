@@ -22,23 +22,35 @@
 #define PKTBUF_HEADROOM  256u
 #define PKTBUF_FRAME_MAX (PKTBUF_SIZE - 64u - PKTBUF_PRIV - PKTBUF_HEADROOM) /* 1664 bytes */
 
+/* Who a buffer belongs to; asserted at every change. */
+enum pktbuf_owner {
+    PKTBUF_POOL,
+    PKTBUF_HELD,   /* the driver, the stack, the app */
+    PKTBUF_DEVICE, /* posted on a ring */
+};
+
 struct pktbuf {
     struct pktbuf *next; /* in the pool, or the caller's while it owns the buffer */
     uint64_t phys;       /* DMA address of the slot itself */
     uint8_t *frame;      /* first byte of the Ethernet frame */
     uint32_t frame_len;  /* bytes, as received */
-    bool posted;         /* owned by the device; asserted at every change of owner */
-    uint8_t pad[31];
+    uint8_t owner;       /* enum pktbuf_owner */
+    uint8_t pad[35];
     uint8_t priv[PKTBUF_PRIV]; /* the upper layer's, kept across alloc and free */
 };
 
+/* Where the frame lies after pktbuf_alloc(), from the beginning of the slot. */
+#define PKTBUF_FRAME_OFFSET (64u + PKTBUF_PRIV + PKTBUF_HEADROOM)
+
 /* Set up `count` buffers (rounded up to whole 2 MiB pages). Returns false when memory is short;
- * what could be had is used then. Boot. */
+ * what could be had is used then, and the log tells. Boot, once. */
 bool pktbuf_pool_init(unsigned count);
 
 /* A free buffer, the most recently freed first; NULL (counted) when there is none. The caller
  * owns it. frame is set to the default headroom. Bottom half. */
 struct pktbuf *pktbuf_alloc(void);
+
+/* Give a buffer that the caller holds back; twice panics. Bottom half. */
 void pktbuf_free(struct pktbuf *buf);
 
 struct pktbuf_stats {
