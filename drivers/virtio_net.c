@@ -1,0 +1,209 @@
+/*
+ * virtio-net (virtio 1.2 §5.1): a packet's way in and out of the rings. The bottom half owns
+ * both rings; the top halves (virtio_net_setup.c) only mask them. No copy, allocation, lock or
+ * division here.
+ *
+ * Receive: each buffer is one descriptor, from the 12 bytes before the frame (the headroom's
+ * end), where the device puts its header, so that the frame itself begins on a cache line.
+ * (The framing is free: VERSION_1 implies ANY_LAYOUT, §2.7.4.)
+ *
+ * Transmit: one descriptor for the header and one for each segment, by reference. No offload is
+ * negotiated, so that every header is the same 12 zero bytes, and all frames share one. With
+ * offloads it becomes an array indexed by the chain's head.
+ */
+#include "pktbuf_pool.h"
+#include "virtio_net.h"
+#include <kernel/context.h>
+#include <kernel/page.h>
+#include <kernel/softirq.h>
+
+const struct virtio_net_hdr net_tx_hdr;
+
+#define HDR_BYTES    ((uint32_t)sizeof(struct virtio_net_hdr))
+#define RX_OFFSET    (PKTBUF_FRAME_OFFSET - HDR_BYTES) /* in the slot */
+#define RX_BYTES     (HDR_BYTES + PKTBUF_FRAME_MAX)
+#define TX_DESCS_MAX (NIC_TX_SEGS_MAX + 1u)
+
+_Static_assert(NET_RING_MIN > TX_DESCS_MAX, "the longest chain fits the smallest ring");
+
+/* ---- Receive. (The lecture: "RX ring: circular array containing pointers to received packets";
+ *      the bottom half "processes all packets collected in the RX ring since the last round".) */
+
+/* A frame of a length that can not be: count it, and give its buffer back. */
+static void rx_drop(struct nic *nic, struct pktbuf *buf, uint32_t used_bytes)
+{
+    if (used_bytes == VQ_LEN_INVALID || used_bytes < HDR_BYTES)
+        nic->stats.rx_bad_length++;
+    else if (used_bytes < HDR_BYTES + ETH_HEADER_BYTES)
+        nic->stats.rx_runt++;
+    else
+        nic->stats.rx_over_length++;
+    pktbuf_pool_put(buf);
+}
+
+static void rx_break(struct nic *nic)
+{
+    nic->stats.rx_bad_id++;
+    net_break(nic, nic->rx.broken_why);
+}
+
+unsigned nic_rx_burst(struct nic *nic, struct pktbuf **bufs, unsigned budget)
+{
+    struct virtqueue *vq = &nic->rx;
+    uint32_t used_bytes, longest = nic->rx_frame_max - ETH_HEADER_BYTES;
+    uint64_t bytes = 0;
+    unsigned n = 0;
+
+    ASSERT_BOTTOM_HALF();
+    for (unsigned taken = 0; taken < budget; taken++) {
+        struct pktbuf *buf = vq_pop(vq, &used_bytes);
+
+        if (buf == NULL)
+            break;
+        pktbuf_from_device(buf);
+        buf->frame_len = used_bytes - HDR_BYTES;
+        /* One comparison for both ends: what is too short wraps around to far too long. */
+        if (unlikely(buf->frame_len - ETH_HEADER_BYTES > longest)) {
+            rx_drop(nic, buf, used_bytes);
+            continue;
+        }
+        bytes += buf->frame_len;
+        bufs[n++] = buf;
+    }
+    nic->stats.rx_packets += n;
+    nic->stats.rx_bytes += bytes;
+    if (unlikely(vq->broken))
+        rx_break(nic);
+    return n;
+}
+
+void net_rx_fill(struct nic *nic)
+{
+    struct virtqueue *vq = &nic->rx;
+
+    while (vq_free_slots(vq) > 0) {
+        struct pktbuf *buf = pktbuf_pool_get();
+
+        if (unlikely(buf == NULL)) {
+            nic->stats.rx_no_buffer++;
+            break;
+        }
+        pktbuf_to_device(buf);
+        vq_add_writable(vq, buf->phys + RX_OFFSET, RX_BYTES, buf);
+    }
+    if (vq_publish(vq) && vq_kick_needed(vq)) {
+        virtio_pci_notify(nic->dev, NET_QUEUE_RX);
+        nic->stats.rx_kicks++;
+    }
+}
+
+void nic_rx_refill(struct nic *nic)
+{
+    ASSERT_BOTTOM_HALF();
+    if (likely(!nic->broken))
+        net_rx_fill(nic);
+}
+
+/* Looking at the ring may be what finds it broken. */
+static bool rx_checked(struct nic *nic, bool pending)
+{
+    if (unlikely(nic->rx.broken))
+        rx_break(nic);
+    return pending;
+}
+
+bool nic_rx_pending(struct nic *nic)
+{
+    return rx_checked(nic, vq_pending(&nic->rx));
+}
+
+void nic_rx_irq_disable(struct nic *nic)
+{
+    vq_irq_disable(&nic->rx);
+}
+
+bool nic_rx_irq_enable(struct nic *nic)
+{
+    ASSERT_BOTTOM_HALF();
+    return rx_checked(nic, vq_irq_enable(&nic->rx));
+}
+
+/* ---- Transmit ---- */
+
+/*
+ * No room. The interrupt that is off otherwise tells when there is; but not for what the device
+ * has done already, nor for frames that it will never do: then the bottom half runs again.
+ */
+static bool tx_full(struct nic *nic)
+{
+    if (nic->broken)
+        return false;
+    nic->stats.tx_ring_full++;
+    nic->tx_waiting = true;
+    nic_flush(nic); /* what is queued has to be seen for room to come */
+    if (vq_irq_enable(&nic->tx) || nic->tx.detached != 0)
+        softirq_raise(SOFTIRQ_NET);
+    return false;
+}
+
+bool nic_tx(struct nic *nic, const struct nic_seg *segs, unsigned count, void *token)
+{
+    struct virtqueue *vq = &nic->tx;
+    struct vq_chain chain;
+    uint64_t bytes = 0;
+
+    ASSERT(count - 1 < NIC_TX_SEGS_MAX);
+    if (unlikely(nic->broken || !vq_chain_begin(vq, &chain, count + 1)))
+        return tx_full(nic);
+    vq_chain_put(vq, &chain, nic->tx_hdr_dma, HDR_BYTES, 0);
+    for (unsigned i = 0; i < count; i++) {
+        vq_chain_put(vq, &chain, dma_address(segs[i].data), segs[i].len, 0);
+        bytes += segs[i].len;
+    }
+    vq_chain_end(vq, &chain, token);
+    nic->stats.tx_packets++;
+    nic->stats.tx_bytes += bytes;
+    return true;
+}
+
+/* The ring has nothing more to give: see to what is rarely the case. */
+static void *tx_reap_end(struct nic *nic)
+{
+    struct virtqueue *vq = &nic->tx;
+    uint32_t unused;
+
+    if (unlikely(vq->broken)) {
+        nic->stats.tx_bad_id++;
+        net_break(nic, vq->broken_why);
+    }
+    if (unlikely(vq->detached != 0))
+        return vq_detach(vq);
+    if (likely(!nic->tx_waiting))
+        return NULL;
+    if (vq_free_slots(vq) < TX_DESCS_MAX)
+        return vq_irq_enable(vq) ? vq_pop(vq, &unused) : NULL;
+    nic->tx_waiting = false;
+    vq_irq_disable(vq);
+    return NULL;
+}
+
+void *nic_tx_reap(struct nic *nic)
+{
+    uint32_t unused; /* the device writes nothing into what we send */
+    void *token = vq_pop(&nic->tx, &unused);
+
+    return token != NULL ? token : tx_reap_end(nic);
+}
+
+unsigned nic_tx_outstanding(const struct nic *nic)
+{
+    return vq_outstanding(&nic->tx);
+}
+
+void nic_flush(struct nic *nic)
+{
+    if (!vq_publish(&nic->tx) || !vq_kick_needed(&nic->tx))
+        return;
+    virtio_pci_notify(nic->dev, NET_QUEUE_TX);
+    nic->stats.tx_kicks++;
+}

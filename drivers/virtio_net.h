@@ -1,0 +1,77 @@
+/*
+ * What the virtio-net driver's two files share: virtio_net.c is a packet's way (the rings),
+ * virtio_net_setup.c everything else (bring-up, interrupts, recovery). The interface to the
+ * layers above is drivers/nic.h.
+ */
+#ifndef DRIVERS_VIRTIO_NET_H
+#define DRIVERS_VIRTIO_NET_H
+
+#include "virtio_pci.h"
+#include "virtqueue.h"
+#include <drivers/nic.h>
+
+/* §5.1.2: the queues of a device without multiqueue */
+#define NET_QUEUE_RX 0u
+#define NET_QUEUE_TX 1u
+
+#define NET_RING_MAX 256u /* descriptors we use, of what the device allows */
+#define NET_RING_MIN 32u  /* a frame of NIC_TX_SEGS_MAX segments and its header must fit */
+
+/* §5.1.3; what is not in the table of virtio_net_setup.c is never accepted. */
+#define NET_F_MTU    3
+#define NET_F_MAC    5
+#define NET_F_STATUS 16
+
+/*
+ * §5.1.6: stands before every frame, in both directions. num_buffers is always there with
+ * VERSION_1 (§5.1.6.1); all fields stay zero (and unread) while no offload is negotiated.
+ */
+struct virtio_net_hdr {
+    uint8_t flags;
+    uint8_t gso_type;
+    uint16_t hdr_len;
+    uint16_t gso_size;
+    uint16_t csum_start;
+    uint16_t csum_offset;
+    uint16_t num_buffers;
+};
+_Static_assert(sizeof(struct virtio_net_hdr) == 12, "virtio 1.2 §5.1.6");
+_Static_assert(sizeof(struct virtio_net_hdr) <= PKTBUF_HEADROOM, "it ends the headroom");
+
+#define ETH_HEADER_BYTES 14u
+#define ETH_VLAN_BYTES   4u
+
+/* Which MSI-X entry is for what. */
+struct irq_layout {
+    const char *name;
+    unsigned entries; /* 0: INTx */
+    unsigned config, rx, tx;
+};
+
+struct nic {
+    struct virtqueue rx, tx;
+    uint32_t rx_frame_max; /* bytes: MTU, Ethernet header, VLAN tag */
+    bool broken;           /* silenced; nic_recover() is next */
+    bool tx_waiting;       /* a sender found the ring full: the transmit interrupt is on */
+    bool config_changed;   /* set by a top half, taken by nic_take_config_change() */
+    uint64_t tx_hdr_dma;   /* the one header that all sent frames share */
+    struct nic_stats stats;
+
+    struct virtio_pci *dev;
+    const struct irq_layout *irq;
+    uint64_t features; /* negotiated */
+    uint32_t mtu;
+    uint8_t mac[6];
+    char description[64];
+};
+
+/* The device broke the rules: silence it, take its receive buffers back, have the bottom half
+ * call nic_recover(). Bottom half. */
+void net_break(struct nic *nic, const char *why);
+
+/* nic_rx_refill() for boot and recovery. */
+void net_rx_fill(struct nic *nic);
+
+extern const struct virtio_net_hdr net_tx_hdr;
+
+#endif

@@ -1,0 +1,395 @@
+/*
+ * virtio-net: bring-up by the numbered steps of virtio 1.2 §3.1.1, features, interrupts and
+ * their top halves, link, and recovery from a device that broke the rules.
+ */
+#include "pktbuf_pool.h"
+#include "virtio_net.h"
+#include <kernel/context.h>
+#include <kernel/fmt.h>
+#include <kernel/irq.h>
+#include <kernel/page.h>
+#include <kernel/printk.h>
+#include <kernel/rand.h>
+#include <kernel/softirq.h>
+#include <string.h>
+
+/* Device configuration, §5.1.4: offsets */
+#define CONFIG_MAC    0
+#define CONFIG_STATUS 6
+#define CONFIG_MTU    10
+
+#define STATUS_LINK_UP 1u
+
+#define MTU_DEFAULT 1500u
+#define MTU_MIN     576u /* what every IPv4 host must take (RFC 791) */
+#define MTU_MAX     (PKTBUF_FRAME_MAX - ETH_HEADER_BYTES - ETH_VLAN_BYTES)
+
+static struct nic the_nic;
+
+/* ---- Features ---- */
+
+/* §5.1.4.1: a driver that accepts MTU must be able to receive frames of that size. */
+static bool mtu_usable(struct nic *nic)
+{
+    uint32_t mtu;
+
+    if (!virtio_pci_config_read(nic->dev, CONFIG_MTU, 2, &mtu))
+        return false;
+    if (mtu < MTU_MIN || mtu > MTU_MAX) {
+        printk("virtio-net: the device's MTU of %u is not usable (%u to %u is), using %u", mtu,
+               MTU_MIN, MTU_MAX, MTU_DEFAULT);
+        return false;
+    }
+    nic->mtu = mtu;
+    return true;
+}
+
+/* What we accept when it is offered; all else is left alone. More goes here. */
+static const struct net_feature {
+    unsigned bit;
+    const char *name;
+    bool required;
+    bool (*usable)(struct nic *nic); /* NULL: always */
+} net_features[] = {
+    { VIRTIO_F_VERSION_1, "version_1", true, NULL },
+    { NET_F_MTU, "mtu", false, mtu_usable },
+    { NET_F_MAC, "mac", false, NULL },
+    { NET_F_STATUS, "status", false, NULL },
+};
+
+static bool has_feature(const struct nic *nic, unsigned bit)
+{
+    return nic->features >> bit & 1;
+}
+
+/* Fill nic->features from what is offered. False when one is missing that we need. */
+static bool choose_features(struct nic *nic)
+{
+    uint64_t offered = virtio_pci_features(nic->dev);
+
+    nic->features = 0;
+    nic->mtu = MTU_DEFAULT;
+    for (const struct net_feature *f = net_features; f < net_features + ARRAY_SIZE(net_features);
+         f++) {
+        if (offered >> f->bit & 1) {
+            if (f->usable == NULL || f->usable(nic))
+                nic->features |= 1ull << f->bit;
+        } else if (f->required) {
+            printk("virtio-net: the device does not offer %s", f->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- Top halves. (The lecture: the top half "acknowledges interrupt, schedules the bottom half
+ *      and disables further interrupts".) An MSI-X message needs no acknowledgement by us but
+ *      the end-of-interrupt, which kernel/irq sends. */
+
+static void irq_config(void *arg)
+{
+    struct nic *nic = arg;
+
+    ASSERT_CONTEXT(CONTEXT_IRQ);
+    nic->stats.config_interrupts++;
+    WRITE_ONCE(nic->config_changed, true);
+    softirq_raise(SOFTIRQ_NET);
+}
+
+static void irq_rx(void *arg)
+{
+    struct nic *nic = arg;
+
+    ASSERT_CONTEXT(CONTEXT_IRQ);
+    nic->stats.rx_interrupts++;
+    vq_irq_disable(&nic->rx);
+    softirq_raise(SOFTIRQ_NET);
+}
+
+static void irq_tx(void *arg)
+{
+    struct nic *nic = arg;
+
+    ASSERT_CONTEXT(CONTEXT_IRQ);
+    nic->stats.tx_interrupts++;
+    vq_irq_disable(&nic->tx);
+    softirq_raise(SOFTIRQ_NET);
+}
+
+/* One vector for both queues: which of them it was nobody says. */
+static void irq_queues(void *arg)
+{
+    struct nic *nic = arg;
+
+    vq_irq_disable(&nic->tx);
+    irq_rx(nic);
+}
+
+/* §4.1.5.4: reading the ISR status takes the line back; 0 is another device's interrupt. */
+static void irq_intx(void *arg)
+{
+    struct nic *nic = arg;
+    uint8_t isr = virtio_pci_isr(nic->dev);
+
+    if (isr & VIRTIO_ISR_CONFIG)
+        irq_config(nic);
+    if (isr & VIRTIO_ISR_QUEUE)
+        irq_queues(nic);
+}
+
+/* ---- Interrupts ---- */
+
+/* Best first. The last one, INTx, is what a device without enough MSI-X entries gets. */
+static const struct irq_layout irq_layouts[] = {
+    { "MSI-X", .entries = 3, .config = 0, .rx = 1, .tx = 2 },
+    { "MSI-X, one vector for both queues", .entries = 2, .config = 0, .rx = 1, .tx = 1 },
+    { "INTx", 0, VIRTIO_NO_VECTOR, VIRTIO_NO_VECTOR, VIRTIO_NO_VECTOR },
+};
+
+/* From the CPU's side: a vector with a top half for each entry (or the line). */
+static bool irq_connect(struct nic *nic, const struct irq_layout *layout)
+{
+    int vectors[3];
+
+    nic->irq = layout;
+    if (layout->entries == 0) {
+        vectors[0] = irq_request("virtio0", irq_intx, nic);
+        return vectors[0] >= 0 && virtio_pci_intx(nic->dev, vectors[0]);
+    }
+    if (virtio_pci_msix_entries(nic->dev) < layout->entries)
+        return false;
+    vectors[0] = irq_request("virtio0-config", irq_config, nic);
+    if (layout->entries == 3) {
+        vectors[1] = irq_request("virtio0-input.0", irq_rx, nic);
+        vectors[2] = irq_request("virtio0-output.0", irq_tx, nic);
+    } else {
+        vectors[1] = irq_request("virtio0-virtqueues", irq_queues, nic);
+    }
+    for (unsigned i = 0; i < layout->entries; i++) {
+        if (vectors[i] < 0)
+            return false;
+    }
+    virtio_pci_msix(nic->dev, vectors, layout->entries);
+    return true;
+}
+
+/* From the device's side. False where it refuses. */
+static bool irq_assign(struct nic *nic)
+{
+    return virtio_pci_vector_config(nic->dev, nic->irq->config) &&
+           virtio_pci_vector_queue(nic->dev, NET_QUEUE_RX, nic->irq->rx) &&
+           virtio_pci_vector_queue(nic->dev, NET_QUEUE_TX, nic->irq->tx);
+}
+
+/* ---- Bring-up ---- */
+
+/* Memory for a ring, as large as both sides like: at the first start only. */
+static bool ring_alloc(struct nic *nic, struct virtqueue *vq, unsigned queue)
+{
+    unsigned most = virtio_pci_queue_size_max(nic->dev, queue);
+    unsigned size = NET_RING_MAX, order = 0;
+    void *memory;
+
+    while (size > most)
+        size /= 2;
+    if (size < NET_RING_MIN) {
+        printk("virtio-net: queue %u has room for %u descriptors, %u are needed", queue, most,
+               NET_RING_MIN);
+        return false;
+    }
+    while ((PAGE_SIZE << order) < vq_bytes(size))
+        order++;
+    memory = page_alloc(order);
+    if (memory == NULL) {
+        printk("virtio-net: no memory for queue %u", queue);
+        return false;
+    }
+    vq_init(vq, size, memory);
+    return true;
+}
+
+static bool ring_start(struct nic *nic, struct virtqueue *vq, unsigned queue)
+{
+    if (vq->desc == NULL && !ring_alloc(nic, vq, queue))
+        return false;
+    if (virtio_pci_queue_size_max(nic->dev, queue) <= vq->mask) {
+        printk("virtio-net: queue %u is smaller than before", queue);
+        return false;
+    }
+    return virtio_pci_queue_start(nic->dev, queue, vq);
+}
+
+enum start {
+    START_OK,
+    START_FAILED,          /* the log says why */
+    START_VECTORS_REFUSED, /* another layout of interrupts may do */
+};
+
+/* The steps of §3.1.1. The rings are empty (or detached), and stay so here. */
+static enum start net_start(struct nic *nic)
+{
+    struct virtio_pci *dev = nic->dev;
+
+    if (!virtio_pci_reset(dev)) /* step 1 */
+        return START_FAILED;
+    virtio_pci_status_add(dev, VIRTIO_STATUS_ACKNOWLEDGE); /* step 2 */
+    virtio_pci_status_add(dev, VIRTIO_STATUS_DRIVER);      /* step 3 */
+    if (!choose_features(nic))                             /* step 4 */
+        return START_FAILED;
+    if (!virtio_pci_accept(dev, nic->features)) { /* steps 4 to 6 */
+        printk("virtio-net: the device does not accept the features 0x%llx",
+               (unsigned long long)nic->features);
+        return START_FAILED;
+    }
+    if (!irq_assign(nic)) /* step 7, device-specific setup: interrupts, queues */
+        return START_VECTORS_REFUSED;
+    if (!ring_start(nic, &nic->rx, NET_QUEUE_RX) || !ring_start(nic, &nic->tx, NET_QUEUE_TX))
+        return START_FAILED;
+    virtio_pci_status_add(dev, VIRTIO_STATUS_DRIVER_OK); /* step 8 */
+    nic->rx_frame_max = nic->mtu + ETH_HEADER_BYTES + ETH_VLAN_BYTES;
+    return START_OK;
+}
+
+/* Start with the best layout of interrupts that CPU and device agree on. */
+static bool net_start_any(struct nic *nic)
+{
+    for (const struct irq_layout *l = irq_layouts; l < irq_layouts + ARRAY_SIZE(irq_layouts); l++) {
+        enum start result;
+
+        if (!irq_connect(nic, l))
+            continue;
+        result = net_start(nic);
+        if (result != START_VECTORS_REFUSED)
+            return result == START_OK;
+        printk("virtio-net: the device refuses its interrupt vectors (%s)", l->name);
+    }
+    printk("virtio-net: no way to get its interrupts");
+    return false;
+}
+
+/* The device's MAC, or one of our own where it has none to give (locally administered). */
+static void read_mac(struct nic *nic)
+{
+    static const uint8_t none[6];
+    uint8_t *mac = nic->mac;
+
+    if (has_feature(nic, NET_F_MAC) && virtio_pci_config_read_bytes(nic->dev, CONFIG_MAC, mac, 6) &&
+        !(mac[0] & 1) && memcmp(mac, none, 6) != 0)
+        return;
+    printk("virtio-net: the device has no usable MAC address, taking a random one");
+    rand_bytes(mac, 6);
+    mac[0] = (uint8_t)((mac[0] & 0xfc) | 2);
+}
+
+struct nic *nic_probe(void)
+{
+    struct nic *nic = &the_nic;
+    struct pktbuf_stats pool;
+
+    ASSERT_CONTEXT(CONTEXT_MAIN);
+    *nic = (struct nic){ .tx_hdr_dma = dma_address(&net_tx_hdr) };
+    pktbuf_stats(&pool);
+    if (pool.total == 0) {
+        printk("virtio-net: no packet buffers, no network");
+        return NULL;
+    }
+    nic->dev = virtio_pci_probe(VIRTIO_TYPE_NET);
+    if (nic->dev == NULL) {
+        printk("virtio-net: no network card found");
+        return NULL;
+    }
+    if (!net_start_any(nic)) {
+        virtio_pci_status_add(nic->dev, VIRTIO_STATUS_FAILED);
+        return NULL;
+    }
+    read_mac(nic);
+    fmt_snprintf(nic->description, sizeof(nic->description), "virtio-net %s, %s",
+                 virtio_pci_name(nic->dev), nic->irq->name);
+    net_rx_fill(nic);
+    printk("%s, %02x:%02x:%02x:%02x:%02x:%02x, rings of %u and %u, mtu %u, features 0x%llx",
+           nic->description, nic->mac[0], nic->mac[1], nic->mac[2], nic->mac[3], nic->mac[4],
+           nic->mac[5], nic->rx.mask + 1u, nic->tx.mask + 1u, nic->mtu,
+           (unsigned long long)nic->features);
+    return nic;
+}
+
+/* ---- Recovery ---- */
+
+void net_break(struct nic *nic, const char *why)
+{
+    struct pktbuf *buf;
+
+    printk_ratelimited("virtio-net: the device broke the rules: %s", why);
+    nic->broken = true;
+    virtio_pci_silence(nic->dev);
+    vq_reset(&nic->rx);
+    vq_reset(&nic->tx); /* its tokens: nic_tx_reap() */
+    while ((buf = vq_detach(&nic->rx)) != NULL) {
+        pktbuf_from_device(buf);
+        pktbuf_pool_put(buf);
+    }
+    softirq_raise(SOFTIRQ_NET); /* the bottom half has to see to it; no interrupt will come */
+}
+
+bool nic_broken(const struct nic *nic)
+{
+    return nic->broken;
+}
+
+bool nic_recover(struct nic *nic)
+{
+    ASSERT_BOTTOM_HALF();
+    ASSERT(nic->broken);
+    nic->stats.device_resets++;
+    if (net_start(nic) != START_OK) {
+        virtio_pci_silence(nic->dev);
+        return false;
+    }
+    nic->broken = false;
+    net_rx_fill(nic);
+    return true;
+}
+
+/* ---- What the layers above ask ---- */
+
+const uint8_t *nic_mac(const struct nic *nic)
+{
+    return nic->mac;
+}
+
+unsigned nic_mtu(const struct nic *nic)
+{
+    return nic->mtu;
+}
+
+bool nic_link_up(struct nic *nic)
+{
+    uint32_t status;
+
+    if (nic->broken)
+        return false;
+    if (!has_feature(nic, NET_F_STATUS))
+        return true; /* §5.1.4.2: without it the link is assumed to be up */
+    return virtio_pci_config_read(nic->dev, CONFIG_STATUS, 2, &status) && (status & STATUS_LINK_UP);
+}
+
+bool nic_take_config_change(struct nic *nic)
+{
+    if (likely(!READ_ONCE(nic->config_changed)))
+        return false;
+    /* Cleared before the configuration is read: a change after that sets it again. */
+    WRITE_ONCE(nic->config_changed, false);
+    if (!nic->broken && (virtio_pci_status(nic->dev) & VIRTIO_STATUS_NEEDS_RESET)) /* §2.1.2 */
+        net_break(nic, "it asks for a reset");
+    return true;
+}
+
+void nic_stats(const struct nic *nic, struct nic_stats *out)
+{
+    *out = nic->stats;
+}
+
+const char *nic_description(const struct nic *nic)
+{
+    return nic->description;
+}
