@@ -26,17 +26,15 @@ const char *ksyms_find(const struct ksyms *syms, uint64_t offset, uint64_t *with
     return syms->names + syms->name_offsets[low - 1];
 }
 
-/* The stack that holds a whole frame at fp, or stack_count. */
-static unsigned stack_of(const struct backtrace *bt, uint64_t fp)
+/* The stack that holds all of these bytes, or count. */
+static unsigned stack_of(const struct stack_range *stacks, unsigned count, uint64_t at,
+                         uint64_t bytes)
 {
     unsigned i;
 
-    for (i = 0; i < bt->stack_count; i++) {
-        const struct stack_range *s = &bt->stacks[i];
-
-        if (fp >= s->bottom && fp < s->top && s->top - fp >= 2 * sizeof(uint64_t))
+    for (i = 0; i < count; i++)
+        if (at >= stacks[i].bottom && at < stacks[i].top && stacks[i].top - at >= bytes)
             break;
-    }
     return i;
 }
 
@@ -48,7 +46,7 @@ void backtrace_begin(struct backtrace *bt, const struct stack_range *stacks, uns
 
 bool backtrace_next(struct backtrace *bt, uint64_t *pc)
 {
-    unsigned stack = stack_of(bt, bt->fp);
+    unsigned stack = stack_of(bt->stacks, bt->stack_count, bt->fp, 2 * sizeof(uint64_t));
     const uint64_t *frame = (const uint64_t *)bt->fp;
 
     if (stack == bt->stack_count || bt->fp % sizeof(uint64_t) != 0)
@@ -66,4 +64,30 @@ bool backtrace_next(struct backtrace *bt, uint64_t *pc)
     *pc = frame[1];
     bt->fp = frame[0];
     return *pc != 0;
+}
+
+/* CALL rel32, or CALL r/m64 with any of its operand's lengths (SDM vol 2A, CALL). */
+static bool follows_call(const uint8_t *pc)
+{
+    static const uint8_t lengths[] = { 2, 3, 4, 6, 7 };
+
+    if (pc[-5] == 0xe8)
+        return true;
+    for (unsigned i = 0; i < sizeof(lengths); i++)
+        if (pc[-lengths[i]] == 0xff && (pc[1 - lengths[i]] & 0x38) == 0x10)
+            return true;
+    return false;
+}
+
+uint64_t backtrace_frameless(const struct stack_range *stacks, unsigned count, uint64_t sp,
+                             uint64_t text, uint64_t text_end)
+{
+    uint64_t pc;
+
+    if (sp % sizeof(pc) != 0 || stack_of(stacks, count, sp, sizeof(pc)) == count)
+        return 0;
+    pc = *(const uint64_t *)sp;
+    if (pc < text + 7 || pc >= text_end || !follows_call((const uint8_t *)pc))
+        return 0;
+    return pc;
 }

@@ -42,4 +42,12 @@ void backtrace_begin(struct backtrace *bt, const struct stack_range *stacks, uns
                      uint64_t fp);
 bool backtrace_next(struct backtrace *bt, uint64_t *pc);
 
+/*
+ * A function that has made no frame of its own yet, or never will (the compiler spares leaf
+ * functions theirs), is missing from the chain: its caller's address is then on top of the stack.
+ * Returns it when what is at sp looks like one: it lies in text, right behind a call; else 0.
+ */
+uint64_t backtrace_frameless(const struct stack_range *stacks, unsigned count, uint64_t sp,
+                             uint64_t text, uint64_t text_end);
+
 #endif

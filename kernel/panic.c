@@ -154,18 +154,24 @@ static bool is_irq_stub(uint64_t pc)
     return pc == (uint64_t)irq_common_return;
 }
 
-void report_backtrace(uint64_t pc, uint64_t fp)
+void report_backtrace(uint64_t pc, uint64_t sp, uint64_t fp)
 {
     struct backtrace bt;
-    unsigned count = pc != 0, n = 0;
-    uint64_t caller, before = 0;
+    unsigned count, n = 0;
+    uint64_t caller, before = 0, frameless;
 
+    frameless = backtrace_frameless(kernel_stacks, STACK_COUNT, sp, (uint64_t)text_start,
+                                    (uint64_t)text_end);
+    count = (pc != 0 || sp != 0) + (frameless != 0);
     backtrace_begin(&bt, kernel_stacks, STACK_COUNT, fp);
     while (backtrace_next(&bt, &caller))
         count++;
+
     report_printf("backtrace:\n");
-    if (pc != 0)
+    if (pc != 0 || sp != 0)
         report_frame(n++, pc, false);
+    if (frameless != 0)
+        report_frame(n++, frameless, true);
     backtrace_begin(&bt, kernel_stacks, STACK_COUNT, fp);
     for (; backtrace_next(&bt, &caller); n++, before = caller) {
         if (n < FRAMES_FIRST || n + FRAMES_LAST >= count)
@@ -186,6 +192,6 @@ _Noreturn void panic(const char *fmt, ...)
     va_end(ap);
     report_printf("\n");
     report_context();
-    report_backtrace(0, (uint64_t)__builtin_frame_address(0));
+    report_backtrace(0, 0, (uint64_t)__builtin_frame_address(0));
     report_end();
 }

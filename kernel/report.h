@@ -21,8 +21,9 @@ void report_symbol(uint64_t pc);
 /* "context: softirq, CPU 0" */
 void report_context(void);
 
-/* First pc (0: none), then the callers from frame pointer fp on. */
-void report_backtrace(uint64_t pc, uint64_t fp);
+/* The callers from frame pointer fp on; of an exception the interrupted code's pc and sp first
+ * (0: none). */
+void report_backtrace(uint64_t pc, uint64_t sp, uint64_t fp);
 
 /* Halt, or reset where tophalf.cfg says panic=reboot. */
 _Noreturn void report_end(void);

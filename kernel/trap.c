@@ -252,6 +252,6 @@ _Noreturn void trap_handle(const struct trap_frame *frame)
     report_cause(frame, cr2);
     report_context();
     report_registers(frame, cr2);
-    report_backtrace(frame->rip, frame->rbp);
+    report_backtrace(frame->rip, frame->rsp, frame->rbp);
     report_end();
 }
