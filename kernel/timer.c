@@ -80,7 +80,7 @@ static void run_timers(void)
 void timer_init(void)
 {
     irq_set_local(VECTOR_TIMER, "timer", timer_top_half);
-    softirq_open(SOFTIRQ_TIMER, "TIMER", run_timers);
+    softirq_open(SOFTIRQ_TIMER, "timer", run_timers);
     lapic_timer_init(time_lapic_hz());
     printk("timer: local APIC, %s", lapic_timer_mode());
 }

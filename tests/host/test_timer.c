@@ -57,7 +57,7 @@ void irq_set_local(unsigned vector, const char *name, irq_handler *handler)
 void softirq_open(enum softirq nr, const char *name, void (*action)(void))
 {
     assert_int_equal(nr, SOFTIRQ_TIMER);
-    assert_string_equal(name, "TIMER");
+    assert_string_equal(name, "timer");
     bottom_half = action;
 }
 
