@@ -5,6 +5,7 @@
  * Everything read is bounds-checked against what was mapped. A bad table is left out and named
  * in the result; the others are still read.
  */
+#include "aml.h"
 #include <kernel/acpi.h>
 #include <kernel/lib.h>
 #include <string.h>
@@ -19,15 +20,6 @@
 #define GAS_MEMORY 0
 #define GAS_IO     1
 #define GAS_PCI    2
-
-#define AML_ZERO    0x00
-#define AML_ONE     0x01
-#define AML_NAME    0x08
-#define AML_BYTE    0x0a
-#define AML_WORD    0x0b
-#define AML_DWORD   0x0c
-#define AML_PACKAGE 0x12
-#define AML_ROOT    0x5c
 
 /* A table, or a part of one: what may be read. */
 struct bytes {
@@ -225,81 +217,8 @@ static void parse_madt(struct parse *parse, struct bytes table)
     }
 }
 
-/* ---------------------------------------------------------------- DSDT: \_S5 (§7.4.2) */
+/* ---------------------------------------------------------------- DSDT (§5.2.11.1) */
 
-/* PkgLength (§20.2.4): *offset moves past it; returns the package's end in b, or 0. */
-static size_t aml_package_end(struct bytes b, size_t *offset)
-{
-    size_t start = *offset;
-    unsigned more, length;
-
-    if (start >= b.len)
-        return 0;
-    more = b.p[start] >> 6;
-    if (b.len - start <= more)
-        return 0;
-    length = b.p[start] & (more == 0 ? 0x3f : 0x0f);
-    for (unsigned i = 1; i <= more; i++)
-        length |= (unsigned)b.p[start + i] << (8 * i - 4);
-    *offset = start + 1 + more;
-    /* It counts its own bytes. */
-    return length > more && length <= b.len - start ? start + length : 0;
-}
-
-/* A constant integer; *offset moves past it. */
-static bool aml_integer(struct bytes b, size_t *offset, uint32_t *value)
-{
-    uint8_t op;
-    unsigned width;
-
-    if (*offset >= b.len)
-        return false;
-    op = b.p[*offset];
-    *offset += 1;
-    if (op == AML_ZERO || op == AML_ONE) {
-        *value = op;
-        return true;
-    }
-    width = op == AML_BYTE ? 1 : op == AML_WORD ? 2 : op == AML_DWORD ? 4 : 0;
-    if (width == 0 || b.len - *offset < width)
-        return false;
-    *value = (uint32_t)get(b, *offset, width);
-    *offset += width;
-    return true;
-}
-
-/* b begins after "_S5_": PackageOp PkgLength NumElements SLP_TYPa SLP_TYPb ... */
-static bool parse_s5_package(struct bytes b, struct acpi_info *out)
-{
-    size_t offset = 1, end;
-    uint32_t type_a, type_b;
-    uint8_t elements;
-
-    if (b.len == 0 || b.p[0] != AML_PACKAGE)
-        return false;
-    end = aml_package_end(b, &offset);
-    if (end <= offset)
-        return false;
-    b.len = end;
-    elements = b.p[offset++];
-    if (elements < 1 || !aml_integer(b, &offset, &type_a))
-        return false;
-    if (elements < 2)
-        type_b = type_a;
-    else if (!aml_integer(b, &offset, &type_b))
-        return false;
-    if (type_a > 7 || type_b > 7) /* three bits in PM1_CNT */
-        return false;
-    out->s5_type_a = (uint8_t)type_a;
-    out->s5_type_b = (uint8_t)type_b;
-    return true;
-}
-
-/*
- * There is no AML interpreter here. The package is constant in every firmware we know of, so its
- * bytes are looked for: NameOp, perhaps '\', "_S5_", PackageOp. What only looks like it (in a
- * string or a buffer) has to get all of that right, and the scan goes on where it does not.
- */
 static void parse_dsdt(struct parse *parse, uint64_t phys)
 {
     struct acpi_info *out = parse->out;
@@ -311,13 +230,8 @@ static void parse_dsdt(struct parse *parse, uint64_t phys)
         note(parse, "FADT: its DSDT is none");
         return;
     }
-    for (size_t i = HEADER_BYTES; i + 4 < table.len && !out->has_s5; i++) {
-        const uint8_t *p = table.p + i;
-        bool named = p[-1] == AML_NAME || (p[-1] == AML_ROOT && p[-2] == AML_NAME);
-
-        if (named && memcmp(p, "_S5_", 4) == 0)
-            out->has_s5 = parse_s5_package((struct bytes){ p + 4, table.len - i - 4 }, out);
-    }
+    out->has_s5 = aml_find_s5(table.p + HEADER_BYTES, table.len - HEADER_BYTES, &out->s5_type_a,
+                              &out->s5_type_b);
     if (!out->has_s5)
         note(parse, "DSDT: no \\_S5 that could be read: no power off");
 }

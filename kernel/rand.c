@@ -71,19 +71,21 @@ static void mix(const uint64_t words[4])
 {
     static const uint8_t nonce[CHACHA20_NONCE_BYTES];
     uint8_t block[CHACHA20_BLOCK_BYTES];
-    const uint8_t *bytes = (const uint8_t *)words;
+    uint8_t bytes[CHACHA20_KEY_BYTES];
 
+    memcpy(bytes, words, sizeof(bytes));
     for (size_t i = 0; i < CHACHA20_KEY_BYTES; i++)
         key[i] ^= bytes[i];
     chacha20_block(key, 0, nonce, block);
     memcpy(key, block, sizeof(key));
     wipe(block, sizeof(block));
+    wipe(bytes, sizeof(bytes));
 }
 
 /* A generator that always says the same is broken (some CPUs' is, after a suspend). */
 static bool seed_from(bool (*read)(uint64_t *out))
 {
-    uint64_t words[4];
+    uint64_t words[4] = { 0 };
     bool ok = true;
 
     for (unsigned i = 0; ok && i < ARRAY_SIZE(words); i++)
