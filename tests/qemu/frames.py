@@ -22,8 +22,8 @@ def ip(dst=GUEST_IP, **fields):
     return IP(src=Wire.IP, dst=dst, **fields)
 
 
-def echo_request(ident, payload=b"tophalf" * 4, seq=1, dst=GUEST_IP):
-    return ether() / ip(dst) / ICMP(id=ident, seq=seq) / payload
+def echo_request(ident, payload=b"tophalf" * 4, seq=1, dst=GUEST_IP, src=Wire.IP):
+    return ether() / IP(src=src, dst=dst) / ICMP(id=ident, seq=seq) / payload
 
 
 def is_echo_reply(ident, seq=None):
@@ -43,9 +43,9 @@ def is_echo_reply(ident, seq=None):
 
 def ping(guest, ident=0x7001, payload=b"tophalf" * 4, dst=GUEST_IP, seconds=10):
     """Ask once and return the reply as scapy reads it."""
-    guest.wire.send(echo_request(ident, payload, dst=dst))
+    guest.wire.send(echo_request(ident, payload, dst=dst, src=guest.wire.ip))
     reply = Ether(guest.wire.expect(is_echo_reply(ident), seconds, "echo reply"))
-    assert reply[IP].src == dst and reply[IP].dst == Wire.IP
+    assert reply[IP].src == dst and reply[IP].dst == guest.wire.ip
     return reply
 
 

@@ -30,6 +30,9 @@ import threading
 import time
 from pathlib import Path
 
+from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
+from scapy.layers.l2 import Ether
+
 from screen import Screen
 
 TOP = Path(__file__).resolve().parents[2]
@@ -109,6 +112,7 @@ class Wire:
     IP6 = "fe80::1"
 
     def __init__(self, sock):
+        self.ip = self.IP  # a test may take another one
         self._sock = sock
         self._frames = queue.Queue()
         self.answer = True
@@ -142,13 +146,20 @@ class Wire:
             self._frames.put(None)
 
     def _answer(self, frame):
+        ours = bytes.fromhex(self.MAC.replace(":", ""))
         if frame[12:14] == b"\x08\x06" and frame[20:22] == b"\x00\x01":  # ARP request
-            if frame[38:42] == socket.inet_aton(self.IP):
-                ours = bytes.fromhex(self.MAC.replace(":", ""))
+            if frame[38:42] == socket.inet_aton(self.ip):
                 self.send(
                     frame[6:12] + ours + frame[12:20] + b"\x00\x02"
                     + ours + frame[38:42] + frame[22:32]
                 )
+        elif frame[12:14] == b"\x86\xdd" and frame[20] == 58 and frame[54] == 135:
+            if frame[62:78] == socket.inet_pton(socket.AF_INET6, self.IP6):
+                self.send(
+                    Ether(src=self.MAC, dst=frame[6:12])
+                    / IPv6(src=self.IP6, dst=socket.inet_ntop(socket.AF_INET6, frame[22:38]))
+                    / ICMPv6ND_NA(tgt=self.IP6, R=0, S=1, O=1)
+                    / ICMPv6NDOptDstLLAddr(lladdr=self.MAC))
 
     def drain(self):
         """Forget the frames that came in so far."""

@@ -121,18 +121,17 @@ def test_runts_below_an_ethernet_header(wired):
             wired.wire.send(bytes(Ether(src=Wire.MAC, dst=GUEST_MAC))[:length])
 
 
-@pytest.mark.parametrize("ethertype", [0x0800, 0x0806, 0x86DD, 0x1234])
-def test_short_frames_of_every_length(wired, ethertype):
-    """14 to 59 bytes, cut out of frames that are right: no wrong answer, no harm."""
-    whole = {
-        0x0800: bytes(echo_request(0x2000)),
-        0x0806: bytes(arp_request()),
-        0x86DD: bytes(ether() / IPv6(src=Wire.IP6, dst=GUEST_IP6) / ICMPv6EchoRequest(id=1)),
-        0x1234: bytes(ether(type=0x1234) / Raw(bytes(60))),
-    }[ethertype]
-    with counted(wired, r"^nic\.rx_packets", 59 - 14):
+@pytest.mark.parametrize("frame, counter, count", [
+    (echo_request(0x2000), r"^ip\.drop", 46),
+    (arp_request(), r"^etharp\.lenerr", 42 - 14),  # from 42 bytes on it is whole
+    (ether() / IPv6(src=Wire.IP6, dst=GUEST_IP6) / ICMPv6EchoRequest(id=1), r"^ip6\.drop", 46),
+    (ether(type=0x1234) / Raw(bytes(60)), r"^stack\.rx_ethertype", 46),
+], ids=["IPv4", "ARP", "IPv6", "unknown"])
+def test_short_frames_of_every_length(wired, frame, counter, count):
+    """14 to 59 bytes, cut out of frames that are right: each is dropped and counted."""
+    with counted(wired, counter, count, exactly=True):
         for length in range(14, 60):
-            wired.wire.send(whole[:length])
+            wired.wire.send(bytes(frame)[:length])
 
 
 def test_giants(wired):
@@ -289,7 +288,7 @@ def test_incomplete_fragments_give_their_memory_back(wired):
     deadline = time.monotonic() + 60
     while (now := free_buffers()) < before and time.monotonic() < deadline:
         time.sleep(2)
-    assert now == before
+    assert now >= before, f"{before - now} buffers are lost"
 
 
 # ------------------------------------------------------------ garbage
