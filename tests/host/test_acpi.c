@@ -33,6 +33,7 @@ static const void *map(uint64_t phys, size_t bytes)
 {
     uint8_t *copy;
 
+    assert_true(phys >= 4096 && phys <= UINT64_MAX - bytes); /* never asked for */
     if (phys < MEM_BASE || phys >= MEM_BASE + MEM_BYTES || bytes > MEM_BASE + MEM_BYTES - phys)
         return NULL;
     copy = malloc(bytes);
@@ -391,6 +392,9 @@ static void s5_cut_off_anywhere_is_not_read_past(void **state)
     dsdt_set(aml, sizeof(aml));
     assert_null(parse());
     assert_int_equal(info.s5_type_b, 6);
+    DSDT_SET(0x08, '_', 'S', '5', '_', 0x12, 0x00); /* a package shorter than its own length */
+    assert_non_null(parse());
+    assert_false(info.has_s5);
 }
 
 /* ---------------------------------------------------------------- hostile tables */

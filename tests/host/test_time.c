@@ -292,6 +292,31 @@ static void occasional_disturbances_are_repeated_away(void **state)
     }
 }
 
+/* 10% more ticks in the first window than there should be. */
+static uint64_t tsc_with_a_bad_first_window(void)
+{
+    static const uint64_t bad_fs = 1000000000000 + 5000000000000;
+    uint64_t fs;
+
+    pass();
+    fs = (uint64_t)now_fs;
+    return (fs * 2 + MIN(fs, bad_fs) / 5) / 1000000;
+}
+
+static void windows_that_disagree_are_repeated(void **state)
+{
+    const struct calibrate_counters counters = { .tsc = tsc_with_a_bad_first_window };
+    struct clocksource clock;
+    struct calibrate_result result;
+
+    (void)state;
+    assert_true(clocksource_open(CLOCKSOURCE_HPET, &acpi, &clock));
+    assert_null(calibrate(&clock, &counters, &result));
+    assert_true(result.agreed);
+    assert_int_equal(result.windows, 3);
+    assert_within_ppm(result.tsc_hz, 2000000000, 500);
+}
+
 static uint64_t noisy_tsc(void)
 {
     static uint64_t tsc;
@@ -382,6 +407,7 @@ int main(void)
         cmocka_unit_test_setup(without_any_clock_it_panics, setup),
         cmocka_unit_test_setup(with_tsc_deadline_the_local_apic_is_not_measured, setup),
         cmocka_unit_test_setup(occasional_disturbances_are_repeated_away, setup),
+        cmocka_unit_test_setup(windows_that_disagree_are_repeated, setup),
         cmocka_unit_test_setup(a_hopeless_clock_is_bounded_and_reported, setup),
         cmocka_unit_test_setup(conversions_hold_for_centuries, setup),
         cmocka_unit_test_setup(time_goes_on_from_zero_and_never_back, setup),
