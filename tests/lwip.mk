@@ -30,3 +30,11 @@ $(H)/test_stack: $(STACK_OBJS)
 check: $(H)/test_stack
 
 -include $(STACK_OBJS:.o=.d)
+
+# ---------------------------------------------------------------- lwIP's own tests
+UNIT_MAKE = $(MAKE) --no-print-directory -f tests/lwip/unit/unit.mk LWIP=$(LWIP) \
+            OUT=$(BUILD)/lwip-unit LWIP_SRC='$(LWIP_SRC)' HOSTCC='$(HOSTCC)'
+
+check-lwip: $(LWIP_STAMP) | deps-test ## lwIP's own unit tests: with our options, and with its own
+	+@$(UNIT_MAKE) all
+	@scripts/run-lwip-tests.sh $(BUILD)/lwip-unit

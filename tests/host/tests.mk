@@ -5,6 +5,13 @@ HOST_TESTS := $(patsubst tests/host/test_%.c,%,$(wildcard tests/host/test_*.c))
 
 # one line a test: the code under test
 TEST_fmt := kernel/fmt.c
+TEST_string := # included by the test, under other names
+TEST_page_alloc := kernel/buddy.c
+TEST_kmalloc := kernel/kmalloc.c kernel/buddy.c
+TEST_kmalloc_debug := $(TEST_kmalloc)
+HOST_EXTRA_kmalloc_debug := -DTOPHALF_DEBUG
+TEST_backtrace := kernel/backtrace.c
+TEST_pagetable := kernel/pagetable.c
 TEST_json := kernel/json.c kernel/fmt.c
 TEST_lineedit := kernel/lineedit.c kernel/keys.c kernel/fmt.c
 TEST_command := kernel/command.c

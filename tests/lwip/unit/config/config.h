@@ -1,0 +1,1 @@
+/* lwip_check.h includes the <config.h> that autoconf would make; nothing of it is used. */
