@@ -97,12 +97,13 @@ fi
 
 "$TOP/scripts/setup.sh" debug
 socket=$BUILD_DIR/gdb.sock
-console=$BUILD_DIR/debug-console.log
-rm -f "$socket"
-: > "$console"
+console=$BUILD_DIR/debug-console
+rm -f "$socket" "$console.sock"
+: > "$console.log"
 # setsid: Ctrl-C in gdb is for gdb, not for QEMU.
 # shellcheck disable=SC2086
-setsid qemu-system-x86_64 "$@" -S -serial "file:$console" -monitor none \
+setsid qemu-system-x86_64 "$@" -S -monitor none -serial chardev:console \
+    -chardev "socket,id=console,path=$console.sock,server=on,wait=off,logfile=$console.log" \
     -chardev "socket,id=gdb,path=$socket,server=on,wait=off" -gdb chardev:gdb \
     ${QEMU_ARGS:-} < /dev/null &
 child=$!
@@ -113,7 +114,8 @@ until [ -S "$socket" ]; do
     [ "$tries" -lt 100 ] || die "QEMU does not open $socket"
     sleep 0.1
 done
-echo "tophalf: http://127.0.0.1:$PORT; serial console: tail -f $console"
+echo "tophalf: http://127.0.0.1:$PORT; in another terminal, to see the serial console:"
+echo "    tail -f $console.log     or, to type as well: socat -,raw,echo=0,escape=1 $console.sock"
 echo "tophalf: gdb stops at kernel_entry, after the firmware's seconds; 'kill' or 'quit' ends all"
 gdb -q "$BUILD_DIR/kernel.debug" -ex 'set pagination off' -ex "target remote $socket" \
     -ex 'hbreak kernel_entry' -ex 'continue'
