@@ -15,6 +15,7 @@
 #define HEADER_BYTES    36
 #define TABLE_BYTES_MAX (16u << 20)
 #define ROOT_TABLES_MAX 512
+#define PHYS_END        (1ull << 52) /* what a page table can map */
 
 #define GAS_BYTES  12
 #define GAS_MEMORY 0
@@ -79,6 +80,12 @@ static bool checksum_ok(struct bytes b)
     for (size_t i = 0; i < b.len; i++)
         sum = (uint8_t)(sum + b.p[i]);
     return sum == 0;
+}
+
+/* An address where a device may be. */
+static bool phys_ok(uint64_t phys)
+{
+    return phys >= PAGE_SIZE && phys < PHYS_END - PAGE_2M;
 }
 
 static bool map_bytes(const struct parse *parse, uint64_t phys, size_t len, struct bytes *out)
@@ -271,7 +278,7 @@ static void parse_fadt(struct parse *parse, struct bytes fadt)
                      out->reset_space <= GAS_PCI && out->reset_address != 0;
     if (out->reset_space == GAS_IO && out->reset_address > UINT16_MAX)
         out->has_reset = false;
-    if (out->reset_space == GAS_MEMORY && out->reset_address < PAGE_SIZE)
+    if (out->reset_space == GAS_MEMORY && !phys_ok(out->reset_address))
         out->has_reset = false;
 
     parse_dsdt(parse, dsdt != 0 ? dsdt : get32(fadt, 40));
@@ -284,7 +291,7 @@ static void parse_hpet(struct parse *parse, struct bytes table)
     uint64_t phys = get64(table, HEADER_BYTES + 8);
 
     if (table.len < HEADER_BYTES + 4 + GAS_BYTES || get8(table, HEADER_BYTES + 4) != GAS_MEMORY ||
-        phys < PAGE_SIZE)
+        !phys_ok(phys))
         note(parse, "HPET: its address makes no sense");
     else if (parse->out->hpet_phys == 0) /* of several, the first */
         parse->out->hpet_phys = phys;
@@ -300,8 +307,7 @@ static void parse_mcfg(struct parse *parse, struct bytes table)
                                   .bus_first = get8(table, at + 10),
                                   .bus_last = get8(table, at + 11) };
 
-        if (mcfg.phys < PAGE_SIZE || mcfg.phys % (1u << 20) != 0 ||
-            mcfg.bus_last < mcfg.bus_first) {
+        if (!phys_ok(mcfg.phys) || mcfg.phys % (1u << 20) != 0 || mcfg.bus_last < mcfg.bus_first) {
             note(parse, "MCFG: an entry makes no sense");
         } else if (out->mcfg_count == ACPI_MCFG_MAX) {
             note(parse, "MCFG: more entries than there is room for");

@@ -7,8 +7,10 @@
 static struct acpi_info info;
 static volatile void *reset_mmio;
 
-/* Tables are in RAM that the firmware named so, or reserved: the direct map has them. What the
- * memory map does not know is mapped as a device. */
+/*
+ * Tables are in RAM that the firmware named so: the direct map has it. What it only reserved, and
+ * what the memory map does not know, is mapped as a device.
+ */
 static const void *map_tables(uint64_t phys, size_t bytes)
 {
     const struct boot_info *boot = boot_info();
@@ -20,9 +22,11 @@ static const void *map_tables(uint64_t phys, size_t bytes)
         /* One that begins in RAM must end in the same range, and never in the kernel itself. */
         if (bytes > range[i].bytes - (phys - range[i].base) || range[i].type == BOOT_MEM_KERNEL)
             return NULL;
-        return phys_to_virt(phys);
+        if (range[i].type != BOOT_MEM_FIRMWARE)
+            return phys_to_virt(phys);
+        break;
     }
-    if (phys >= 1ull << 40) /* beyond what page tables made at boot should follow */
+    if (phys >= 1ull << 40) /* no machine has it there; the mapping would panic beyond 2^52 */
         return NULL;
     return (const void *)paging_map_mmio(phys, bytes);
 }

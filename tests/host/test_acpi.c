@@ -320,9 +320,9 @@ static void a_reset_register_must_make_sense(void **state)
         uint8_t space;
         uint64_t address;
         bool good;
-    } cases[] = { { 1, 0xcf9, true },     { 1, 0x10000, false }, { 1, 0, false },
-                  { 0, 0xfed8000, true }, { 0, 0xfff, false },   { 2, 0x1f000000f4, true },
-                  { 3, 0xcf9, false },    { 0x7f, 0xcf9, false } };
+    } cases[] = { { 1, 0xcf9, true },     { 1, 0x10000, false },    { 1, 0, false },
+                  { 0, 0xfed8000, true }, { 0, 0xfff, false },      { 2, 0x1f000000f4, true },
+                  { 3, 0xcf9, false },    { 0, 1ull << 52, false }, { 0x7f, 0xcf9, false } };
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -513,6 +513,14 @@ static void senseless_values_are_left_out(void **state)
     resum(HPET);
     assert_string_equal(parse(), "HPET: its address makes no sense");
     assert_int_equal(info.hpet_phys, 0);
+    setup(state);
+    put(HPET + 44, 1ull << 52, 8); /* no page table can map it */
+    put(MCFG + 44, 1ull << 60, 8);
+    resum(HPET);
+    resum(MCFG);
+    assert_non_null(parse());
+    assert_int_equal(info.hpet_phys, 0);
+    assert_int_equal(info.mcfg_count, 0);
     setup(state);
     at(HPET)[40] = 1; /* in I/O space */
     resum(HPET);
