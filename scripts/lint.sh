@@ -64,6 +64,7 @@ tidy_flags() { # as the kernel is built, so that what the compiler would reject 
         -isystem "$BUILD/lwip/src/include" "${defines[@]}"
 }
 
+item documents scripts/check-docs.sh
 item clang-format clang-format --dry-run -Werror "${c_and_h[@]}"
 item whitespace whitespace
 item shellcheck shellcheck "${sh_files[@]}"
