@@ -16,17 +16,25 @@ for f in "$efi" "$kernel" "$config" "$site"; do
     kib=$((kib + ($(stat -Lc %s "$f") + 1023) / 1024 + 4))
 done
 
-# The partition starts at 1 MiB; FAT32 wants at least 65,525 clusters, so small ones are FAT16.
-part_kib=$((kib + kib / 16 + 1024))
-[ $part_kib -lt 9216 ] && part_kib=9216
+# The partition starts at 1 MiB. It has room for a larger file in place of one that is there.
+# FAT16 has 4,085 to 65,524 clusters: single sectors while they suffice, for the smallest image;
+# beyond its reach it is FAT32.
+part_kib=$((kib + kib / 16 + 2048))
 part_kib=$(((part_kib + 1023) / 1024 * 1024))
-fat=16
-[ $part_kib -gt 262144 ] && fat=32
+if [ $part_kib -le 16384 ]; then
+    fat="-F 16 -s 1"
+elif [ $part_kib -le 262144 ]; then
+    fat="-F 16"
+else
+    fat="-F 32"
+fi
 
 tmp=$out.tmp.$$
 trap 'rm -f "$tmp" "$tmp.fat"' EXIT
+trap 'exit 1' HUP INT TERM # sh runs the trap above only when it exits
 truncate -s ${part_kib}K "$tmp.fat"
-mkfs.vfat -F $fat -n TOPHALF -i 70f4a1f0 --invariant "$tmp.fat" > /dev/null
+# shellcheck disable=SC2086 # options, to be split
+mkfs.vfat $fat -n TOPHALF -i 70f4a1f0 --invariant "$tmp.fat" > /dev/null
 mmd -i "$tmp.fat" ::/EFI ::/EFI/BOOT
 put() { if [ "$1" != - ]; then mcopy -i "$tmp.fat" "$1" "::/$2"; fi; }
 put "$efi" EFI/BOOT/BOOTX64.EFI

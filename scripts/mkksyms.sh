@@ -8,6 +8,7 @@ nm=${1:?usage: mkksyms.sh NM KERNEL.ELF}
 elf=${2:?usage: mkksyms.sh NM KERNEL.ELF}
 
 "$nm" -n "$elf" | awk '
+    BEGIN { n = 0 } # a subscript that was never set is "", not 0
     function label(name) { printf "    .globl %s\n    .balign 4\n%s:\n", name, name }
     $3 == "kernel_start" { start = $1 }
     $2 == "t" || $2 == "T" { if ($1 != last) { addr[n] = $1; name[n++] = $3; last = $1 } }

@@ -1,0 +1,137 @@
+"""What the scripts make of the built files: the disk image, the site archive, the names of the
+kernel's functions. No guest is started here."""
+
+import os
+import re
+import subprocess
+import tarfile
+import time
+
+import pytest
+
+import qemu
+
+PREFIX = os.environ.get("CROSS_COMPILE", "x86_64-linux-gnu-")
+
+
+def script(name, *args):
+    line = [qemu.TOP / "scripts" / name, *args]
+    return subprocess.run(line, capture_output=True, text=True)
+
+
+@pytest.fixture
+def site(tmp_path):
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "index.html").write_text("<h1>hello</h1>")
+    return folder
+
+
+def pack(folder, out):
+    done = script("mksite.sh", folder, out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def make(out, kernel=None, config=None, site=None):
+    """mkimage.sh with the built files where no others are given."""
+    built = qemu.BUILD
+    return script("mkimage.sh", out, built / "BOOTX64.EFI", kernel or built / "kernel.elf",
+                  config or qemu.TOP / "boot/tophalf.cfg", site or built / "site.tar")
+
+
+# ------------------------------------------------------------ site.tar
+
+def test_links_are_packed_as_the_files_that_they_name(site, tmp_path):
+    """The kernel does not follow links in an archive: each name needs its bytes."""
+    (site / "symbolic.html").symlink_to("index.html")
+    os.link(site / "index.html", site / "hard.html")
+    with tarfile.open(pack(site, tmp_path / "site.tar")) as tar:
+        for name in ("index.html", "symbolic.html", "hard.html"):
+            member = tar.getmember(f"./{name}")
+            assert member.isreg() and not member.islnk(), name
+            assert tar.extractfile(member).read() == b"<h1>hello</h1>", name
+
+
+def test_site_is_rewritten_only_when_it_changed(site, tmp_path):
+    out = pack(site, tmp_path / "site.tar")
+    before = out.stat()
+    pack(site, out)
+    assert (out.stat().st_ino, out.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    (site / "more.html").write_text("more")
+    pack(site, out)
+    assert "./more.html" in tarfile.open(out).getnames()
+
+
+def test_site_that_is_not_there(tmp_path):
+    done = script("mksite.sh", tmp_path / "nowhere", tmp_path / "site.tar")
+    assert done.returncode != 0 and "nowhere" in done.stderr
+    assert not list(tmp_path.iterdir()), "something was left behind"
+
+
+# ------------------------------------------------------------ the disk image
+
+def test_image_is_small_reproducible_and_holds_the_files(tmp_path):
+    images = [tmp_path / "1.img", tmp_path / "2.img"]
+    for image in images:
+        time.sleep(2 * images.index(image) + 0.1)  # FAT's clock goes in steps of 2 s
+        done = make(image)
+        assert done.returncode == 0, done.stderr
+    assert images[0].read_bytes() == images[1].read_bytes()
+    files = {"EFI/BOOT/BOOTX64.EFI": qemu.BUILD / "BOOTX64.EFI",
+             "kernel.elf": qemu.BUILD / "kernel.elf",
+             "tophalf.cfg": qemu.TOP / "boot/tophalf.cfg",
+             "site.tar": qemu.BUILD / "site.tar"}
+    volume = qemu.Volume(tmp_path / "copy.img", images[0])
+    for name, original in files.items():
+        assert volume.read(name) == original.read_bytes(), name
+    content = sum(file.stat().st_size for file in files.values())
+    assert images[0].stat().st_size <= content * 1.1 + (5 << 20)
+    assert sorted(os.listdir(tmp_path)) == ["1.img", "2.img", "copy.img"]
+
+
+@pytest.mark.parametrize("mib", [3, 15, 40])
+def test_image_grows_with_the_site(tmp_path, mib):
+    """Over the sizes at which the clusters grow. The partition table is checked by sgdisk."""
+    site = tmp_path / "site.tar"
+    site.write_bytes(os.urandom(1 << 20) * mib)
+    done = make(tmp_path / "big.img", site=site)
+    assert done.returncode == 0, done.stderr
+    assert qemu.Volume(tmp_path / "copy.img", tmp_path / "big.img").read("site.tar") \
+        == site.read_bytes()
+    path = os.environ["PATH"] + ":/sbin:/usr/sbin"
+    said = subprocess.run(["sgdisk", "--verify", tmp_path / "big.img"], capture_output=True,
+                          text=True, env={**os.environ, "PATH": path}).stdout
+    assert "No problems found" in said, said
+
+
+def test_missing_file_leaves_the_old_image(tmp_path):
+    image = tmp_path / "old.img"
+    image.write_text("old")
+    done = make(image, kernel=tmp_path / "no.elf")
+    assert done.returncode != 0 and "no.elf" in done.stderr
+    assert image.read_text() == "old"
+    assert os.listdir(tmp_path) == ["old.img"]
+
+
+# ------------------------------------------------------------ function names for backtraces
+
+def test_function_names_are_sorted_and_complete():
+    elf = qemu.BUILD / "kernel.debug"
+    done = script("mkksyms.sh", PREFIX + "nm", elf)
+    assert done.returncode == 0, done.stderr
+    addresses = re.findall(r"\.long 0x([0-9a-f]*) - 0x([0-9a-f]+)$", done.stdout, re.M)
+    offsets = [int(at, 16) - int(start, 16) for at, start in addresses if at]
+    assert len(offsets) == len(addresses), "an entry without an address"
+    assert offsets[0] == 0 and offsets == sorted(set(offsets))
+    names = re.findall(r'\.asciz "(\w\S*)"', done.stdout)
+    assert len(names) == len(offsets) == int(re.search(r"ksyms_count:\n\s*\.long (\d+)",
+                                                       done.stdout).group(1))
+    assert names[0] == "kernel_entry" and "kmain" in names
+    starts = [int(at) for at in re.findall(r"\.long (\d+)$", done.stdout, re.M)][1:]
+    assert starts == [sum(len(n) + 1 for n in names[:i]) for i in range(len(names))]
+
+
+def test_no_names_is_an_error(tmp_path):
+    stripped = script("mkksyms.sh", PREFIX + "nm", qemu.BUILD / "kernel.elf")
+    assert stripped.returncode != 0 and "no symbols" in stripped.stderr
