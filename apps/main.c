@@ -11,6 +11,7 @@
 #include <kernel/boot.h>
 #include <kernel/config.h>
 #include <kernel/console.h>
+#include <kernel/context.h>
 #include <kernel/cpu.h>
 #include <kernel/irq.h>
 #include <kernel/kmalloc.h>
@@ -32,9 +33,10 @@ static void start_network(void)
     struct nic *nic;
 
     pktbuf_pool_init((unsigned)config_u64("pktbufs", 2048, 512, 65536));
-    nic = nic_probe();  /* PCI, virtio features, rings; interrupts still masked */
-    stack_init(nic);    /* lwIP on top of it */
-    ipconf_start();     /* static address, or DHCP with a fallback; SLAAC */
+    nic = nic_probe();   /* PCI, virtio features, rings; interrupts still masked */
+    context_boot_done(); /* bottom halves share memory from here on */
+    stack_init(nic);     /* lwIP on top of it */
+    ipconf_start();      /* static address, or DHCP with a fallback; SLAAC */
     if (nic != NULL)
         napi_init(nic); /* interrupts from here on: the bottom half owns the rings */
 
@@ -46,19 +48,19 @@ static void start_network(void)
 
 _Noreturn void kmain(const struct boot_info *info)
 {
-    serial_init();          /* polled output, so that anything that fails can say so */
-    cpu_init();             /* GDT, TSS, exception handlers, control registers */
-    boot_info_init(info);   /* the loader's version is ours */
-    config_init(info);      /* tophalf.cfg */
-    page_init(info);        /* the buddy allocator, from the firmware's memory map */
-    paging_init(info);      /* our page tables: W^X, guard pages, no NULL page */
-    kmalloc_init();         /* small objects */
-    acpi_init();            /* MADT, FADT, HPET, MCFG */
-    time_init();            /* TSC against a known clock */
-    irq_init();             /* 8259 masked, local APIC and I/O APICs on */
-    timer_init();           /* one-shot, tickless */
-    rand_init();            /* entropy */
-    serial_start();         /* the console's interrupts */
+    serial_init();        /* polled output, so that anything that fails can say so */
+    cpu_init();           /* GDT, TSS, exception handlers, control registers */
+    boot_info_init(info); /* the loader's version is ours */
+    config_init(info);    /* tophalf.cfg */
+    page_init(info);      /* the buddy allocator, from the firmware's memory map */
+    paging_init(info);    /* our page tables: W^X, guard pages, no NULL page */
+    kmalloc_init();       /* small objects */
+    acpi_init();          /* MADT, FADT, HPET, MCFG */
+    time_init();          /* TSC against a known clock */
+    irq_init();           /* 8259 masked, local APIC and I/O APICs on */
+    timer_init();         /* one-shot, tickless */
+    rand_init();          /* entropy */
+    serial_start();       /* the console's interrupts */
     irq_enable();
     start_network();        /* NIC, lwIP, the app */
     config_report_unused(); /* a mistyped key should not go unnoticed */

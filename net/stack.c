@@ -25,6 +25,10 @@
 
 struct stack stack;
 
+/* The command `version` shows it when it is there (kernel/cmd_system.c). */
+extern const char stack_version[];
+const char stack_version[] = "lwIP " LWIP_VERSION_STRING;
+
 static struct timer lwip_timer; /* lwIP's next timeout */
 static struct timer reap_timer; /* armed only while frames are outstanding */
 static unsigned enter_depth;    /* net_enter() nests */

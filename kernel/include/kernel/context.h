@@ -26,9 +26,9 @@ enum context context_current(void);
 bool context_is_bottom_half(void);
 
 /*
- * Who may use what bottom halves share (kmalloc): a bottom half, and main context until boot is
- * over, because no bottom half that shares it runs before then. kmain calls context_boot_done()
- * just before the main loop; from there on main context must disable softirqs first.
+ * Who may use what bottom halves share (kmalloc): a bottom half; and main context while it boots
+ * alone. kmain calls context_boot_done() before the first bottom half that allocates (lwIP's
+ * timers) can run; from there on main context must disable softirqs first.
  */
 bool context_may_allocate(void);
 void context_boot_done(void);
