@@ -8,6 +8,7 @@
 #include <kernel/lib.h>
 #include <kernel/meminfo.h>
 #include <kernel/panic.h>
+#include <kernel/serial.h>
 #include <lwip/memp.h>
 #include <lwip/priv/memp_priv.h>
 #include <lwip/stats.h>
@@ -96,6 +97,13 @@ static const struct field mld_fields[] = {
     FIELD(stats_igmp, proterr),
 };
 
+static const struct field serial_fields[] = {
+    FIELD(serial_stats, rx_bytes),
+    FIELD(serial_stats, tx_bytes),
+    FIELD(serial_stats, rx_overruns),
+    FIELD(serial_stats, tx_dropped),
+};
+
 /* Names of lwIP's pools, in the order of memp_t: "TCP_PCB_used" and so on. */
 struct pool_names {
     const char *used, *max, *total, *failed;
@@ -150,6 +158,14 @@ static void collect_lwip(void)
     }
 }
 
+static void collect_serial(void)
+{
+    struct serial_stats serial;
+
+    serial_stats(&serial);
+    add_u64("serial", &serial, serial_fields, ARRAY_SIZE(serial_fields));
+}
+
 static void collect(void)
 {
     struct stack_stats glue;
@@ -161,6 +177,7 @@ static void collect(void)
     add_u64("stack", &glue, stack_fields, ARRAY_SIZE(stack_fields));
     collect_lwip();
     net_leave();
+    collect_serial();
 }
 
 static void stats_text(struct console *con, const char *only)
@@ -208,7 +225,7 @@ static const char *group_name(unsigned i)
 {
     static const char *const names[] = { "nic",     "pktbuf", "napi", "stack", "etharp", "ip",
                                          "ip_frag", "icmp",   "udp",  "tcp",   "ip6",    "ip6_frag",
-                                         "icmp6",   "nd6",    "mld6", "memp" };
+                                         "icmp6",   "nd6",    "mld6", "memp",  "serial" };
 
     return i < ARRAY_SIZE(names) ? names[i] : NULL;
 }
