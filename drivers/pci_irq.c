@@ -75,6 +75,17 @@ void pci_msix_enable(struct pci_msix *msix, bool on)
 
 /* ---- INTx ---- */
 
+/* The line may be shared, and what nobody here drives nobody would silence: those stay off it. */
+static void silence_others(const struct pci_function *f)
+{
+    const struct pci_function *other;
+
+    for (unsigned i = 0; (other = pci_function(i)) != NULL; i++) {
+        if (other != f)
+            pci_command(other, PCI_COMMAND_INTX_DISABLE, 0);
+    }
+}
+
 bool pci_intx_route(const struct pci_function *f, int vector)
 {
     uint8_t pin = pci_read8(f, PCI_INTERRUPT_PIN); /* 1 to 4: INTA to INTD */
@@ -87,6 +98,7 @@ bool pci_intx_route(const struct pci_function *f, int vector)
                pin, line);
         return false;
     }
+    silence_others(f);
     gsi = irq_isa_gsi(line, &level, &low);
     /* Without an override an ISA line is edge, high; a PCI line that is wired there is level, and
      * the router makes it high. */

@@ -15,7 +15,6 @@
 #include "virtio_net.h"
 #include <kernel/context.h>
 #include <kernel/page.h>
-#include <kernel/softirq.h>
 
 const struct virtio_net_hdr net_tx_hdr;
 
@@ -122,10 +121,14 @@ void nic_rx_irq_disable(struct nic *nic)
     vq_irq_disable(&nic->rx);
 }
 
+/* The first time there is always more: whatever interrupts came until now raised nothing. */
 bool nic_rx_irq_enable(struct nic *nic)
 {
+    bool first = !nic->polled;
+
     ASSERT_BOTTOM_HALF();
-    return rx_checked(nic, vq_irq_enable(&nic->rx));
+    WRITE_ONCE(nic->polled, true);
+    return rx_checked(nic, vq_irq_enable(&nic->rx)) || first;
 }
 
 /* ---- Transmit ---- */
@@ -142,7 +145,7 @@ static bool tx_full(struct nic *nic)
     nic->tx_waiting = true;
     nic_flush(nic); /* what is queued has to be seen for room to come */
     if (vq_irq_enable(&nic->tx) || nic->tx.detached != 0)
-        softirq_raise(SOFTIRQ_NET);
+        net_raise(nic);
     return false;
 }
 

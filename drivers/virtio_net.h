@@ -54,6 +54,7 @@ struct nic {
     bool broken;           /* silenced; nic_recover() is next */
     bool tx_waiting;       /* a sender found the ring full: the transmit interrupt is on */
     bool config_changed;   /* set by a top half, taken by nic_take_config_change() */
+    bool polled;           /* the bottom half has come to life: it may be raised */
     uint64_t tx_hdr_dma;   /* the one header that all sent frames share */
     struct nic_stats stats;
 
@@ -62,12 +63,15 @@ struct nic {
     uint64_t features; /* negotiated */
     uint32_t mtu;
     uint8_t mac[6];
-    char description[64];
+    char description[80];
 };
 
 /* The device broke the rules: silence it, take its receive buffers back, have the bottom half
  * call nic_recover(). Bottom half. */
 void net_break(struct nic *nic, const char *why);
+
+/* Raise the bottom half, once there is one. Any context. */
+void net_raise(const struct nic *nic);
 
 /* nic_rx_refill() for boot and recovery. */
 void net_rx_fill(struct nic *nic);

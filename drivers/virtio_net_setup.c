@@ -82,6 +82,13 @@ static bool choose_features(struct nic *nic)
     return true;
 }
 
+/* Between nic_probe() and the first poll nobody has opened the softirq. */
+void net_raise(const struct nic *nic)
+{
+    if (likely(READ_ONCE(nic->polled)))
+        softirq_raise(SOFTIRQ_NET);
+}
+
 /* ---- Top halves. (The lecture: the top half "acknowledges interrupt, schedules the bottom half
  *      and disables further interrupts".) An MSI-X message needs no acknowledgement by us but
  *      the end-of-interrupt, which kernel/irq sends. */
@@ -93,7 +100,7 @@ static void irq_config(void *arg)
     ASSERT_CONTEXT(CONTEXT_IRQ);
     nic->stats.config_interrupts++;
     WRITE_ONCE(nic->config_changed, true);
-    softirq_raise(SOFTIRQ_NET);
+    net_raise(nic);
 }
 
 static void irq_rx(void *arg)
@@ -103,7 +110,7 @@ static void irq_rx(void *arg)
     ASSERT_CONTEXT(CONTEXT_IRQ);
     nic->stats.rx_interrupts++;
     vq_irq_disable(&nic->rx);
-    softirq_raise(SOFTIRQ_NET);
+    net_raise(nic);
 }
 
 static void irq_tx(void *arg)
@@ -113,7 +120,7 @@ static void irq_tx(void *arg)
     ASSERT_CONTEXT(CONTEXT_IRQ);
     nic->stats.tx_interrupts++;
     vq_irq_disable(&nic->tx);
-    softirq_raise(SOFTIRQ_NET);
+    net_raise(nic);
 }
 
 /* One vector for both queues: which of them it was nobody says. */
@@ -142,7 +149,7 @@ static void irq_intx(void *arg)
 /* Best first. The last one, INTx, is what a device without enough MSI-X entries gets. */
 static const struct irq_layout irq_layouts[] = {
     { "MSI-X", .entries = 3, .config = 0, .rx = 1, .tx = 2 },
-    { "MSI-X, one vector for both queues", .entries = 2, .config = 0, .rx = 1, .tx = 1 },
+    { "MSI-X, queues share a vector", .entries = 2, .config = 0, .rx = 1, .tx = 1 },
     { "INTx", 0, VIRTIO_NO_VECTOR, VIRTIO_NO_VECTOR, VIRTIO_NO_VECTOR },
 };
 
@@ -328,7 +335,7 @@ void net_break(struct nic *nic, const char *why)
         pktbuf_from_device(buf);
         pktbuf_pool_put(buf);
     }
-    softirq_raise(SOFTIRQ_NET); /* the bottom half has to see to it; no interrupt will come */
+    net_raise(nic); /* the bottom half has to see to it; no interrupt will come */
 }
 
 bool nic_broken(const struct nic *nic)

@@ -42,6 +42,9 @@ TEST_napi := net/napi.c
 TEST_chksum := net/port/chksum.c
 TEST_ustar := boot/ustar.c
 TEST_pktbuf := drivers/pktbuf.c
+TEST_virtio_net := drivers/virtio_net.c drivers/virtio_net_setup.c drivers/virtqueue.c drivers/pktbuf.c \
+                   kernel/fmt.c tests/host/fake_device.c tests/host/fake_virtio.c
+HOST_EXTRA_virtio_net := -include tests/host/barrier_hook.h
 TEST_virtqueue := drivers/virtqueue.c tests/host/fake_device.c
 HOST_EXTRA_virtqueue := -include tests/host/barrier_hook.h
 TEST_elf := boot/elf.c

@@ -1,0 +1,214 @@
+/* See fake_virtio.h. */
+#include "fake_virtio.h"
+#include "fakes.h"
+#include <kernel/irq.h>
+#include <kernel/page.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct virtio_pci fake_dev;
+const char *fake_vector_name[FAKE_VECTORS];
+
+static struct {
+    irq_handler *handler;
+    void *arg;
+} vectors[FAKE_VECTORS];
+
+static const uint8_t mac[6] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 };
+
+void fake_virtio_reset(void)
+{
+    fake_queue_close(&fake_dev.queue[0]);
+    fake_queue_close(&fake_dev.queue[1]);
+    fake_dev = (struct virtio_pci){ .offered = 1ull << 32 | 1 << 5 | 1 << 16,
+                                    .queue_size_max = { 256, 256 },
+                                    .msix_entries = 3,
+                                    .msix_usable = 3,
+                                    .intx = -1,
+                                    .msix = { -1, -1, -1, -1 } };
+    memcpy(fake_dev.config, mac, 6);
+    fake_dev.config[6] = 1;
+    memset(vectors, 0, sizeof(vectors));
+    memset(fake_vector_name, 0, sizeof(fake_vector_name));
+}
+
+/* ---- kernel/irq.h ---- */
+
+int irq_request(const char *name, irq_handler *handler, void *arg)
+{
+    for (int i = 0; i < FAKE_VECTORS; i++) {
+        if (vectors[i].handler == NULL) {
+            fake_vector_name[i] = name;
+            vectors[i].handler = handler;
+            vectors[i].arg = arg;
+            return i;
+        }
+    }
+    return -1;
+}
+
+void fake_vector_raise(int vector)
+{
+    enum context before = fake_context;
+
+    assert_true(vector >= 0 && vectors[vector].handler != NULL);
+    fake_context = CONTEXT_IRQ;
+    vectors[vector].handler(vectors[vector].arg);
+    fake_context = before;
+}
+
+/* ---- virtio_pci.h ---- */
+
+struct virtio_pci *virtio_pci_probe(unsigned type)
+{
+    assert_int_equal(type, VIRTIO_TYPE_NET);
+    return fake_dev.absent ? NULL : &fake_dev;
+}
+
+const char *virtio_pci_name(const struct virtio_pci *dev)
+{
+    (void)dev;
+    return "1af4:1041 at 00:03.0";
+}
+
+bool virtio_pci_reset(struct virtio_pci *dev)
+{
+    dev->resets++;
+    if (dev->no_reset)
+        return false;
+    for (unsigned i = 0; i < 2; i++) {
+        dev->enabled[i] = false;
+        dev->vector_queue[i] = VIRTIO_NO_VECTOR;
+        fake_queue_close(&dev->queue[i]);
+    }
+    dev->vector_config = VIRTIO_NO_VECTOR;
+    dev->status = 0;
+    return true;
+}
+
+void virtio_pci_silence(struct virtio_pci *dev)
+{
+    dev->silenced++;
+    virtio_pci_reset(dev);
+}
+
+void virtio_pci_status_add(struct virtio_pci *dev, uint8_t bits)
+{
+    switch (bits) {
+    case VIRTIO_STATUS_ACKNOWLEDGE:
+        assert_int_equal(dev->status, 0);
+        break;
+    case VIRTIO_STATUS_DRIVER:
+        assert_int_equal(dev->status, 1);
+        break;
+    case VIRTIO_STATUS_DRIVER_OK:
+        assert_int_equal(dev->status, 1 | 2 | 8);
+        assert_true(dev->enabled[0] && dev->enabled[1]);
+        break;
+    default:
+        assert_int_equal(bits, VIRTIO_STATUS_FAILED);
+    }
+    dev->status |= bits;
+}
+
+uint8_t virtio_pci_status(struct virtio_pci *dev)
+{
+    return dev->status;
+}
+
+uint64_t virtio_pci_features(struct virtio_pci *dev)
+{
+    assert_int_equal(dev->status, 1 | 2);
+    return dev->offered;
+}
+
+bool virtio_pci_accept(struct virtio_pci *dev, uint64_t features)
+{
+    assert_int_equal(dev->status, 1 | 2);
+    assert_int_equal(features & ~dev->offered, 0);
+    dev->accepted = features;
+    if (dev->refuses_features)
+        return false;
+    dev->status |= VIRTIO_STATUS_FEATURES_OK;
+    return true;
+}
+
+unsigned virtio_pci_queue_size_max(struct virtio_pci *dev, unsigned queue)
+{
+    return dev->queue_size_max[queue];
+}
+
+bool virtio_pci_queue_start(struct virtio_pci *dev, unsigned queue, const struct virtqueue *vq)
+{
+    assert_int_equal(dev->status, 1 | 2 | 8);
+    assert_true(vq->mask < dev->queue_size_max[queue]);
+    assert_int_equal(vq->avail->idx, 0);
+    assert_int_equal(vq->used->idx, 0);
+    fake_queue_open(&dev->queue[queue], vq->mask + 1u, dma_address(vq->desc),
+                    dma_address(vq->avail), dma_address(vq->used));
+    dev->enabled[queue] = true;
+    return true;
+}
+
+void virtio_pci_notify(const struct virtio_pci *dev, unsigned queue)
+{
+    assert_true(dev->status & VIRTIO_STATUS_DRIVER_OK); /* §3.1.1: never before */
+    fake_dev.kicks[queue]++;
+}
+
+bool virtio_pci_config_read(struct virtio_pci *dev, unsigned offset, unsigned bytes,
+                            uint32_t *value)
+{
+    *value = 0;
+    if (offset + bytes > sizeof(dev->config))
+        return false;
+    memcpy(value, dev->config + offset, bytes);
+    return true;
+}
+
+bool virtio_pci_config_read_bytes(struct virtio_pci *dev, unsigned offset, uint8_t *out,
+                                  unsigned bytes)
+{
+    memcpy(out, dev->config + offset, bytes);
+    return true;
+}
+
+unsigned virtio_pci_msix_entries(const struct virtio_pci *dev)
+{
+    return dev->msix_entries;
+}
+
+void virtio_pci_msix(struct virtio_pci *dev, const int *given, unsigned count)
+{
+    assert_true(count <= dev->msix_entries);
+    memcpy(dev->msix, given, count * sizeof(*given));
+}
+
+bool virtio_pci_intx(struct virtio_pci *dev, int vector)
+{
+    dev->intx = vector;
+    return !dev->no_intx;
+}
+
+bool virtio_pci_vector_config(struct virtio_pci *dev, unsigned entry)
+{
+    dev->vector_config = entry;
+    return entry == VIRTIO_NO_VECTOR || entry < dev->msix_usable;
+}
+
+bool virtio_pci_vector_queue(struct virtio_pci *dev, unsigned queue, unsigned entry)
+{
+    dev->vector_queue[queue] = entry;
+    return entry == VIRTIO_NO_VECTOR || entry < dev->msix_usable;
+}
+
+uint8_t virtio_pci_isr(struct virtio_pci *dev)
+{
+    uint8_t isr = dev->isr;
+
+    dev->isr = 0;
+    return isr;
+}

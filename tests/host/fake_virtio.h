@@ -1,0 +1,41 @@
+/*
+ * A virtio device in place of drivers/virtio_pci.c: features, status, configuration, two queues
+ * played by fake_device.c. It checks that the steps of virtio 1.2 §3.1.1 come in their order.
+ */
+#ifndef TESTS_FAKE_VIRTIO_H
+#define TESTS_FAKE_VIRTIO_H
+
+#include "fake_device.h"
+#include "virtio_pci.h"
+
+struct virtio_pci {
+    /* set by the test, before nic_probe() */
+    bool absent, no_reset, refuses_features;
+    uint64_t offered;
+    uint8_t config[16];
+    unsigned queue_size_max[2];
+    unsigned msix_entries, msix_usable; /* in the table; that the device has resources for */
+    bool no_intx;
+    uint8_t isr;
+
+    /* seen by the test */
+    uint64_t accepted;
+    uint8_t status;
+    unsigned resets, silenced, kicks[2];
+    unsigned vector_config, vector_queue[2];
+    int msix[4], intx; /* vectors: what irq_request() returned */
+    bool enabled[2];
+    struct fake_queue queue[2];
+};
+
+extern struct virtio_pci fake_dev;
+
+/* A device without faults: version 1, MAC, status (link up), 256 descriptors, 3 MSI-X entries. */
+void fake_virtio_reset(void);
+
+/* irq_request()ed vectors; raising one calls its handler in interrupt context. */
+#define FAKE_VECTORS 8
+extern const char *fake_vector_name[FAKE_VECTORS];
+void fake_vector_raise(int vector);
+
+#endif

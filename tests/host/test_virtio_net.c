@@ -1,0 +1,900 @@
+/* The NIC driver over a fake transport: bring-up, both directions, interrupts, misbehaviour. */
+#include "fake_virtio.h"
+#include "fakes.h"
+#include "pktbuf_pool.h"
+#include "virtio_net.h"
+#include <kernel/page.h>
+#include <kernel/printk.h>
+#include <kernel/rand.h>
+#include <kernel/softirq.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct virtio_pci *const dev = &fake_dev;
+static struct nic *nic;
+static void *blocks[16];
+static unsigned block_count;
+static bool no_pages;
+
+void *page_alloc(unsigned order)
+{
+    void *block = NULL;
+
+    if (no_pages || block_count == ARRAY_SIZE(blocks))
+        return NULL;
+    assert_int_equal(posix_memalign(&block, PAGE_SIZE << order, PAGE_SIZE << order), 0);
+    blocks[block_count++] = block;
+    return block;
+}
+
+void rand_bytes(void *buf, size_t bytes)
+{
+    memset(buf, 0xff, bytes);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_virtio_reset();
+    pktbuf_pool = (struct pktbuf_pool){ 0 };
+    no_pages = false;
+    fake_softirq_raised = 0;
+    fake_context = CONTEXT_MAIN;
+    assert_true(pktbuf_pool_init(1024));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fake_virtio_reset();
+    while (block_count > 0)
+        free(blocks[--block_count]);
+    fake_context = CONTEXT_SOFTIRQ;
+    return 0;
+}
+
+/* Probe, and the first poll's re-arming. */
+static void start(void)
+{
+    nic = nic_probe();
+    assert_non_null(nic);
+    fake_context = CONTEXT_SOFTIRQ;
+    assert_true(nic_rx_irq_enable(nic)); /* the first time in any case */
+    nic_rx_irq_disable(nic);
+}
+
+static struct nic_stats stats(void)
+{
+    struct nic_stats s;
+
+    nic_stats(nic, &s);
+    return s;
+}
+
+/* As the device puts it on the wire to us: its header, then `len` bytes of `fill`. */
+static bool receive(uint8_t fill, uint32_t len)
+{
+    uint8_t bytes[12 + PKTBUF_FRAME_MAX] = { 0 };
+
+    memset(bytes + 12, fill, len);
+    return fake_deliver(&dev->queue[0], bytes, 12 + len);
+}
+
+static unsigned pool_free(void)
+{
+    struct pktbuf_stats s;
+
+    pktbuf_stats(&s);
+    return s.free;
+}
+
+/* ---- bring-up ---- */
+
+static void test_probe(void **state)
+{
+    static const uint8_t mac[6] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 };
+
+    (void)state;
+    start();
+    assert_int_equal(dev->status, 1 | 2 | 4 | 8);
+    assert_true(dev->accepted == (1ull << 32 | 1 << 16 | 1 << 5));
+    assert_memory_equal(nic_mac(nic), mac, 6);
+    assert_int_equal(nic_mtu(nic), 1500);
+    assert_string_equal(nic_description(nic), "virtio-net 1af4:1041 at 00:03.0, MSI-X");
+    /* the ring is full of buffers, each one descriptor, the frame on a cache line */
+    assert_int_equal(pool_free(), 1024 - 256);
+    assert_int_equal(dev->kicks[0], 1);
+    for (unsigned i = 0; i < 256; i++) {
+        struct fake_chain chain;
+
+        assert_true(fake_take(&dev->queue[0], &chain));
+        assert_int_equal(chain.count, 1);
+        assert_int_equal(chain.seg[0].len, 12 + PKTBUF_FRAME_MAX);
+        assert_int_equal(((uintptr_t)chain.seg[0].data + 12) % 64, 0);
+        assert_true(chain.seg[0].write);
+    }
+    /* and no interrupt may come yet */
+    assert_int_equal(dev->queue[0].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
+    assert_int_equal(dev->queue[1].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
+}
+
+/* Nothing but what the table names is accepted, whatever is offered. */
+static void test_features(void **state)
+{
+    (void)state;
+    dev->offered = ~0ull;
+    dev->config[10] = 1400 & 0xff;
+    dev->config[11] = 1400 >> 8;
+    start();
+    assert_true(dev->accepted == (1ull << 32 | 1 << 16 | 1 << 5 | 1 << 3));
+    assert_int_equal(nic_mtu(nic), 1400);
+}
+
+static void test_insane_mtu(void **state)
+{
+    static const uint16_t mtus[] = { 0, 67, 575, 1647, 9000, 65535 };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(mtus); i++) {
+        dev->offered |= 1 << 3;
+        memcpy(dev->config + 10, &mtus[i], 2);
+        start();
+        assert_false(dev->accepted & 1 << 3);
+        assert_int_equal(nic_mtu(nic), 1500);
+        teardown(state);
+        setup(state);
+    }
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    dev->absent = true;
+    assert_null(nic_probe());
+
+    fake_virtio_reset();
+    dev->no_reset = true;
+    assert_null(nic_probe());
+
+    fake_virtio_reset();
+    dev->offered = 1 << 5; /* no VERSION_1 */
+    assert_null(nic_probe());
+    assert_true(dev->status & VIRTIO_STATUS_FAILED);
+
+    fake_virtio_reset();
+    dev->refuses_features = true;
+    assert_null(nic_probe());
+    assert_true(dev->status & VIRTIO_STATUS_FAILED);
+
+    fake_virtio_reset();
+    dev->queue_size_max[1] = 16;
+    assert_null(nic_probe());
+
+    fake_virtio_reset();
+    dev->queue_size_max[0] = 0;
+    assert_null(nic_probe());
+
+    fake_virtio_reset();
+    no_pages = true;
+    assert_null(nic_probe());
+
+    fake_virtio_reset();
+    dev->msix_entries = 0;
+    dev->no_intx = true;
+    assert_null(nic_probe());
+
+    fake_virtio_reset();
+    pktbuf_pool = (struct pktbuf_pool){ 0 };
+    assert_null(nic_probe());
+}
+
+static void test_odd_ring_sizes(void **state)
+{
+    (void)state;
+    dev->queue_size_max[0] = 1024;
+    dev->queue_size_max[1] = 100; /* no power of two: 64 of them are used */
+    start();
+    assert_int_equal(dev->queue[0].size, 256);
+    assert_int_equal(dev->queue[1].size, 64);
+}
+
+static void test_random_mac(void **state)
+{
+    static const uint8_t bad[3][6] = { { 0 }, { 0x01, 0, 0x5e, 1, 2, 3 }, { 0xff, 0xff } };
+
+    for (unsigned i = 0; i < 4; i++) {
+        if (i == 3)
+            dev->offered &= ~(1ull << 5);
+        else
+            memcpy(dev->config, bad[i], 6);
+        start();
+        assert_int_equal(nic_mac(nic)[0], 0xfe); /* local, unicast */
+        assert_int_equal(nic_mac(nic)[5], 0xff);
+        teardown(state);
+        setup(state);
+    }
+}
+
+/* ---- receive ---- */
+
+static void test_rx_burst(void **state)
+{
+    struct pktbuf *bufs[64];
+
+    (void)state;
+    start();
+    assert_false(nic_rx_pending(nic));
+    assert_int_equal(nic_rx_burst(nic, bufs, 64), 0);
+    for (unsigned i = 0; i < 100; i++)
+        assert_true(receive((uint8_t)i, 60 + i));
+    assert_true(nic_rx_pending(nic));
+    assert_int_equal(nic_rx_burst(nic, bufs, 64), 64);
+    for (unsigned i = 0; i < 64; i++) {
+        assert_int_equal(bufs[i]->frame_len, 60 + i);
+        assert_int_equal(bufs[i]->frame[0], i);
+        assert_int_equal(bufs[i]->frame[59 + i], i);
+        assert_int_equal(bufs[i]->owner, PKTBUF_HELD);
+        pktbuf_free(bufs[i]);
+    }
+    assert_int_equal(nic_rx_burst(nic, bufs, 64), 36);
+    for (unsigned i = 0; i < 36; i++) {
+        assert_int_equal(bufs[i]->frame[0], 64 + i);
+        pktbuf_free(bufs[i]);
+    }
+    assert_int_equal(stats().rx_packets, 100);
+    assert_int_equal(stats().rx_bytes, 100 * 60 + 99 * 50);
+    assert_int_equal(pool_free(), 1024 - 156);
+    nic_rx_refill(nic);
+    assert_int_equal(pool_free(), 1024 - 256);
+}
+
+/* Round and round, past the ring's end and the index's. */
+static void test_rx_long(void **state)
+{
+    struct pktbuf *bufs[64];
+    unsigned seen = 0;
+
+    (void)state;
+    start();
+    for (unsigned sent = 0; seen < 70000;) {
+        while (sent - seen < 50 && receive((uint8_t)sent, 60))
+            sent++;
+        for (unsigned i = 0, n = nic_rx_burst(nic, bufs, 33); i < n; i++) {
+            assert_int_equal(bufs[i]->frame[0], (uint8_t)seen++);
+            pktbuf_free(bufs[i]);
+        }
+        nic_rx_refill(nic);
+    }
+    assert_int_equal(pool_free(), 1024 - 256);
+    assert_int_equal(stats().rx_packets, seen);
+}
+
+/* The pool is empty: the ring runs dry, it is counted, and comes back with the buffers. */
+static void test_rx_no_buffers(void **state)
+{
+    static struct pktbuf *held[1024];
+    struct pktbuf *bufs[64];
+    unsigned n = 0;
+
+    (void)state;
+    start();
+    while ((held[n] = pktbuf_alloc()) != NULL)
+        n++;
+    assert_int_equal(n, 1024 - 256);
+    while (receive(1, 60))
+        ;
+    for (unsigned got, kept = n; (got = nic_rx_burst(nic, bufs, 64)) > 0; kept += got) {
+        memcpy(held + kept, bufs, got * sizeof(*bufs));
+        n += got;
+    }
+    assert_int_equal(n, 1024);
+    nic_rx_refill(nic);
+    assert_int_equal(stats().rx_no_buffer, 1);
+    assert_false(receive(1, 60));
+    while (n > 0)
+        pktbuf_free(held[--n]);
+    nic_rx_refill(nic);
+    assert_int_equal(stats().rx_no_buffer, 1);
+    assert_true(receive(1, 60));
+    assert_int_equal(nic_rx_burst(nic, bufs, 64), 1);
+    pktbuf_free(bufs[0]);
+}
+
+/* Lengths at and beyond each limit; what is dropped goes back to the pool. */
+static void test_rx_lengths(void **state)
+{
+    struct pktbuf *bufs[8];
+    unsigned before;
+
+    (void)state;
+    start();
+    before = pool_free();
+    assert_true(receive(1, 14));
+    assert_true(receive(2, 1518));
+    assert_int_equal(nic_rx_burst(nic, bufs, 8), 2);
+    assert_int_equal(bufs[0]->frame_len, 14);
+    assert_int_equal(bufs[1]->frame_len, 1518);
+    pktbuf_free(bufs[0]);
+    pktbuf_free(bufs[1]);
+
+    assert_true(receive(1, 13));
+    assert_true(receive(1, 0));
+    assert_true(receive(1, 1519));
+    assert_true(receive(1, PKTBUF_FRAME_MAX));
+    assert_true(fake_deliver(&dev->queue[0], "", 0));
+    assert_true(fake_deliver(&dev->queue[0], "0123456789", 11));
+    assert_true(receive(7, 100)); /* the good one among them is not lost */
+    assert_int_equal(nic_rx_burst(nic, bufs, 8), 1);
+    assert_int_equal(bufs[0]->frame[0], 7);
+    pktbuf_free(bufs[0]);
+    assert_int_equal(stats().rx_runt, 2);
+    assert_int_equal(stats().rx_over_length, 2);
+    assert_int_equal(stats().rx_bad_length, 2);
+
+    for (unsigned i = 0; i < 4; i++) {
+        static const uint32_t lies[] = { 13 + PKTBUF_FRAME_MAX, 65536, 0x80000000, 0xffffffff };
+        struct fake_chain chain;
+
+        assert_true(fake_take(&dev->queue[0], &chain));
+        fake_use(&dev->queue[0], chain.head, lies[i]);
+    }
+    assert_int_equal(nic_rx_burst(nic, bufs, 8), 0);
+    assert_int_equal(stats().rx_bad_length, 6);
+    assert_int_equal(stats().rx_packets, 3);
+    assert_false(nic_broken(nic));
+    assert_int_equal(pool_free(), before + 13);
+}
+
+/* Bad frames count against the budget: a flood of them is bounded, too. */
+static void test_rx_budget_counts_drops(void **state)
+{
+    struct pktbuf *bufs[64];
+
+    (void)state;
+    start();
+    for (unsigned i = 0; i < 10; i++)
+        assert_true(receive(1, i < 8 ? 3 : 60));
+    assert_int_equal(nic_rx_burst(nic, bufs, 8), 0);
+    assert_true(nic_rx_pending(nic));
+    assert_int_equal(nic_rx_burst(nic, bufs, 8), 2);
+    pktbuf_free(bufs[0]);
+    pktbuf_free(bufs[1]);
+}
+
+static void frame_comes_in(void)
+{
+    assert_true(receive(9, 60));
+}
+
+static void test_rx_rearm_race(void **state)
+{
+    struct pktbuf *buf;
+
+    (void)state;
+    start();
+    fake_at_barrier = frame_comes_in;
+    assert_true(nic_rx_irq_enable(nic));
+    nic_rx_irq_disable(nic);
+    assert_int_equal(nic_rx_burst(nic, &buf, 1), 1);
+    pktbuf_free(buf);
+    assert_false(nic_rx_irq_enable(nic));
+    dev->queue[0].interrupts = 0;
+    frame_comes_in();
+    assert_int_equal(dev->queue[0].interrupts, 1);
+    nic_rx_irq_disable(nic);
+    frame_comes_in();
+    assert_int_equal(dev->queue[0].interrupts, 1);
+}
+
+/* ---- transmit ---- */
+
+static uint8_t data[3][64];
+static const struct nic_seg segs[3] = { { data[0], 64 }, { data[1], 63 }, { data[2], 1 } };
+
+static void test_tx(void **state)
+{
+    struct fake_chain chain;
+
+    (void)state;
+    start();
+    assert_true(nic_tx(nic, segs, 3, &data[0]));
+    assert_true(nic_tx(nic, segs, 1, &data[1]));
+    assert_int_equal(nic_tx_outstanding(nic), 2);
+    assert_int_equal(dev->kicks[1], 0);
+    assert_false(fake_take(&dev->queue[1], &chain));
+    nic_flush(nic);
+    nic_flush(nic);
+    assert_int_equal(dev->kicks[1], 1); /* one for both, none for nothing */
+
+    assert_true(fake_take(&dev->queue[1], &chain));
+    assert_int_equal(chain.count, 4);
+    assert_int_equal(chain.seg[0].len, 12);
+    for (unsigned i = 0; i < 12; i++)
+        assert_int_equal(chain.seg[0].data[i], 0);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_ptr_equal(chain.seg[1 + i].data, segs[i].data); /* by reference */
+        assert_int_equal(chain.seg[1 + i].len, segs[i].len);
+        assert_false(chain.seg[1 + i].write);
+    }
+    assert_null(nic_tx_reap(nic));
+    fake_use(&dev->queue[1], chain.head, 0);
+    assert_ptr_equal(nic_tx_reap(nic), &data[0]);
+    assert_null(nic_tx_reap(nic));
+    assert_true(fake_deliver(&dev->queue[1], "", 0));
+    assert_ptr_equal(nic_tx_reap(nic), &data[1]);
+    assert_int_equal(nic_tx_outstanding(nic), 0);
+    assert_int_equal(dev->queue[1].interrupts, 0); /* off unless the ring was full */
+    assert_int_equal(stats().tx_packets, 2);
+    assert_int_equal(stats().tx_bytes, 128 + 64);
+    assert_int_equal(stats().tx_kicks, 1);
+}
+
+static void test_tx_no_kick_wanted(void **state)
+{
+    (void)state;
+    start();
+    dev->queue[1].used->flags = VQ_USED_F_NO_NOTIFY;
+    assert_true(nic_tx(nic, segs, 1, &data[0]));
+    nic_flush(nic);
+    assert_int_equal(dev->kicks[1], 0);
+    assert_true(fake_deliver(&dev->queue[1], "", 0)); /* it sees the frame all the same */
+}
+
+static unsigned fill_tx(void)
+{
+    unsigned n = 0;
+
+    while (nic_tx(nic, segs, 3, (void *)(uintptr_t)(n + 1)))
+        n++;
+    return n;
+}
+
+static void test_tx_full(void **state)
+{
+    (void)state;
+    start();
+    fake_softirq_raised = 0;
+    assert_int_equal(fill_tx(), 64); /* 256 descriptors, 4 a frame */
+    assert_int_equal(nic_tx_outstanding(nic), 64);
+    assert_int_equal(stats().tx_ring_full, 1);
+    assert_int_equal(fake_softirq_raised, 0);
+    assert_int_equal(dev->kicks[1], 1); /* the device must see them, to make room */
+
+    /* it interrupts once; the top half masks and raises, and nothing else */
+    assert_true(fake_deliver(&dev->queue[1], "", 0));
+    assert_int_equal(dev->queue[1].interrupts, 1);
+    fake_vector_raise(dev->msix[2]);
+    assert_int_equal(fake_softirq_raised, 1 << SOFTIRQ_NET);
+    assert_int_equal(stats().tx_interrupts, 1);
+    assert_true(fake_deliver(&dev->queue[1], "", 0));
+    assert_int_equal(dev->queue[1].interrupts, 1);
+
+    /* room for a frame, but not for the longest one: the interrupt goes on again */
+    assert_ptr_equal(nic_tx_reap(nic), (void *)1);
+    assert_ptr_equal(nic_tx_reap(nic), (void *)2);
+    assert_null(nic_tx_reap(nic));
+    assert_int_equal(dev->queue[1].avail->flags, 0);
+
+    /* room enough: off */
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(fake_deliver(&dev->queue[1], "", 0));
+    for (unsigned i = 3; i <= 5; i++)
+        assert_ptr_equal(nic_tx_reap(nic), (void *)(uintptr_t)i);
+    assert_null(nic_tx_reap(nic));
+    assert_int_equal(dev->queue[1].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
+    /* and it stays off, even if the ring is nearly full, until a sender finds no room */
+    for (unsigned i = 0; i < 4; i++)
+        assert_true(nic_tx(nic, segs, 3, data));
+    assert_null(nic_tx_reap(nic));
+    assert_int_equal(dev->queue[1].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
+    assert_int_equal(fill_tx(), 1);
+}
+
+static void device_sends_one(void)
+{
+    assert_true(fake_deliver(&dev->queue[1], "", 0));
+}
+
+/* The device finishes a frame while we unmask: no interrupt tells, so the softirq is raised. */
+static void test_tx_full_race(void **state)
+{
+    (void)state;
+    start();
+    while (nic_tx_outstanding(nic) < 64)
+        assert_true(nic_tx(nic, segs, 3, &data[0]));
+    nic_flush(nic);
+    fake_softirq_raised = 0;
+    fake_at_barrier = device_sends_one;
+    assert_false(nic_tx(nic, segs, 3, &data[0]));
+    assert_int_equal(fake_softirq_raised, 1 << SOFTIRQ_NET);
+    assert_non_null(nic_tx_reap(nic));
+
+    /* and while reaping unmasks it again: it is reaped at once */
+    fake_at_barrier = device_sends_one;
+    assert_non_null(nic_tx_reap(nic));
+    assert_null(nic_tx_reap(nic));
+}
+
+static void test_tx_misuse_panics(void **state)
+{
+    static struct nic_seg many[NIC_TX_SEGS_MAX + 1];
+
+    (void)state;
+    start();
+    for (unsigned i = 0; i <= NIC_TX_SEGS_MAX; i++)
+        many[i] = segs[0];
+    EXPECT_PANIC(nic_tx(nic, many, 0, data));
+    EXPECT_PANIC(nic_tx(nic, many, NIC_TX_SEGS_MAX + 1, data));
+    EXPECT_PANIC(nic_tx(nic, many, 1, NULL));
+    assert_true(nic_tx(nic, many, NIC_TX_SEGS_MAX, data));
+}
+
+/* ---- interrupts ---- */
+
+static void test_msix(void **state)
+{
+    (void)state;
+    start();
+    assert_int_equal(dev->vector_config, 0);
+    assert_int_equal(dev->vector_queue[0], 1);
+    assert_int_equal(dev->vector_queue[1], 2);
+    assert_string_equal(fake_vector_name[dev->msix[0]], "virtio0-config");
+    assert_string_equal(fake_vector_name[dev->msix[1]], "virtio0-input.0");
+    assert_string_equal(fake_vector_name[dev->msix[2]], "virtio0-output.0");
+
+    nic_rx_irq_enable(nic);
+    fake_softirq_raised = 0;
+    fake_vector_raise(dev->msix[1]);
+    assert_int_equal(fake_softirq_raised, 1 << SOFTIRQ_NET);
+    assert_int_equal(dev->queue[0].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
+    assert_int_equal(stats().rx_interrupts, 1);
+
+    fake_softirq_raised = 0;
+    assert_false(nic_take_config_change(nic));
+    fake_vector_raise(dev->msix[0]);
+    assert_int_equal(fake_softirq_raised, 1 << SOFTIRQ_NET);
+    assert_true(nic_take_config_change(nic));
+    assert_false(nic_take_config_change(nic));
+    assert_int_equal(stats().config_interrupts, 1);
+}
+
+/* Before the first poll nobody has opened the softirq: it must not be raised. */
+static void test_early_interrupts(void **state)
+{
+    (void)state;
+    nic = nic_probe();
+    fake_softirq_raised = 0;
+    for (unsigned i = 0; i < 3; i++)
+        fake_vector_raise(dev->msix[i]);
+    assert_int_equal(fake_softirq_raised, 0);
+    fake_context = CONTEXT_SOFTIRQ;
+    assert_true(nic_rx_irq_enable(nic)); /* what it missed, it looks for now */
+    assert_true(nic_take_config_change(nic));
+    assert_false(nic_rx_irq_enable(nic));
+}
+
+static void test_two_vectors(void **state)
+{
+    (void)state;
+    dev->msix_entries = dev->msix_usable = 2;
+    start();
+    assert_int_equal(dev->vector_config, 0);
+    assert_int_equal(dev->vector_queue[0], 1);
+    assert_int_equal(dev->vector_queue[1], 1);
+    fill_tx();
+    nic_rx_irq_enable(nic);
+    fake_softirq_raised = 0;
+    fake_vector_raise(dev->msix[1]);
+    assert_int_equal(fake_softirq_raised, 1 << SOFTIRQ_NET);
+    assert_int_equal(dev->queue[0].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
+    assert_int_equal(dev->queue[1].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
+}
+
+/* The table has the entries, the device not the resources (§4.1.5.1.2). */
+static void test_vectors_refused(void **state)
+{
+    (void)state;
+    dev->msix_usable = 2;
+    start();
+    assert_int_equal(dev->vector_queue[1], 1);
+    assert_non_null(strstr(nic_description(nic), "share"));
+
+    teardown(state);
+    setup(state);
+    dev->msix_usable = 0;
+    start();
+    assert_true(dev->intx >= 0);
+    assert_int_equal(dev->vector_config, VIRTIO_NO_VECTOR);
+    assert_non_null(strstr(nic_description(nic), "INTx"));
+}
+
+static void test_intx(void **state)
+{
+    (void)state;
+    dev->msix_entries = 0;
+    start();
+    assert_int_equal(dev->vector_queue[0], VIRTIO_NO_VECTOR);
+    nic_rx_irq_enable(nic);
+    fake_softirq_raised = 0;
+
+    dev->isr = 0; /* another device on the line */
+    fake_vector_raise(dev->intx);
+    assert_int_equal(fake_softirq_raised, 0);
+    assert_int_equal(stats().rx_interrupts, 0);
+    assert_int_equal(dev->queue[0].avail->flags, 0);
+
+    dev->isr = VIRTIO_ISR_QUEUE;
+    fake_vector_raise(dev->intx);
+    assert_int_equal(dev->isr, 0);
+    assert_int_equal(fake_softirq_raised, 1 << SOFTIRQ_NET);
+    assert_int_equal(stats().rx_interrupts, 1);
+    assert_int_equal(dev->queue[0].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
+    assert_false(nic_take_config_change(nic));
+
+    dev->isr = VIRTIO_ISR_CONFIG;
+    fake_vector_raise(dev->intx);
+    assert_true(nic_take_config_change(nic));
+    assert_int_equal(stats().rx_interrupts, 1);
+}
+
+static void test_top_half_context(void **state)
+{
+    (void)state;
+    start();
+    EXPECT_PANIC(nic_rx_burst((fake_context = CONTEXT_IRQ, nic), NULL, 1));
+    EXPECT_PANIC(nic_rx_refill(nic));
+    EXPECT_PANIC(nic_rx_irq_enable(nic));
+}
+
+static void test_link(void **state)
+{
+    (void)state;
+    start();
+    assert_true(nic_link_up(nic));
+    dev->config[6] = 0;
+    assert_false(nic_link_up(nic));
+    dev->config[6] = 2; /* "announce", not "up" */
+    assert_false(nic_link_up(nic));
+
+    teardown(state);
+    setup(state);
+    dev->offered &= ~(1ull << 16);
+    dev->config[6] = 0;
+    start();
+    assert_true(nic_link_up(nic)); /* a device without STATUS is always up */
+}
+
+/* ---- misbehaviour and recovery ---- */
+
+static void expect_silenced(void)
+{
+    assert_true(nic_broken(nic));
+    assert_int_equal(dev->silenced, 1);
+    assert_int_equal(fake_softirq_raised, 1 << SOFTIRQ_NET);
+    assert_int_equal(pool_free(), 1024); /* all receive buffers are back */
+    assert_false(nic_link_up(nic));
+    /* and nothing more is done with the device */
+    nic_rx_refill(nic);
+    assert_int_equal(pool_free(), 1024);
+    assert_false(nic_tx(nic, segs, 1, data));
+    nic_flush(nic);
+    assert_false(nic_rx_irq_enable(nic));
+    assert_int_equal(dev->status, 0);
+}
+
+static void test_recovery(void **state)
+{
+    struct pktbuf *buf;
+    bool back[2] = { false };
+    unsigned kicks;
+
+    (void)state;
+    start();
+    assert_true(nic_tx(nic, segs, 3, &data[0]));
+    assert_true(nic_tx(nic, segs, 1, &data[1]));
+    fake_softirq_raised = 0;
+    fake_use_raw(&dev->queue[0], 300, 60);
+    assert_int_equal(nic_rx_burst(nic, &buf, 1), 0);
+    assert_int_equal(stats().rx_bad_id, 1);
+    expect_silenced();
+
+    kicks = dev->kicks[1];
+    assert_true(nic_recover(nic));
+    assert_false(nic_broken(nic));
+    assert_int_equal(stats().device_resets, 1);
+    assert_int_equal(dev->status, 1 | 2 | 4 | 8);
+    assert_int_equal(dev->vector_queue[0], 1);
+    assert_int_equal(pool_free(), 1024 - 256);
+
+    /* the frames in flight come back, each once, before the ring takes new ones */
+    assert_int_equal(nic_tx_outstanding(nic), 2);
+    fake_softirq_raised = 0;
+    assert_false(nic_tx(nic, segs, 1, data));
+    assert_int_equal(fake_softirq_raised, 1 << SOFTIRQ_NET);
+    for (unsigned i = 0; i < 2; i++) {
+        void *token = nic_tx_reap(nic);
+
+        assert_true(token == &data[0] || token == &data[1]);
+        assert_false(back[token == &data[1]]);
+        back[token == &data[1]] = true;
+    }
+    assert_null(nic_tx_reap(nic));
+    assert_int_equal(nic_tx_outstanding(nic), 0);
+    assert_int_equal(dev->kicks[1], kicks);
+
+    /* both ways work */
+    assert_true(receive(5, 60));
+    assert_int_equal(nic_rx_burst(nic, &buf, 1), 1);
+    assert_int_equal(buf->frame[0], 5);
+    pktbuf_free(buf);
+    assert_true(nic_tx(nic, segs, 3, &data[2]));
+    nic_flush(nic);
+    assert_true(fake_deliver(&dev->queue[1], "", 0));
+    assert_ptr_equal(nic_tx_reap(nic), &data[2]);
+}
+
+/* Reaped before recovering: just as well. */
+static void test_recovery_after_reaping(void **state)
+{
+    (void)state;
+    start();
+    assert_true(nic_tx(nic, segs, 1, &data[1]));
+    nic_flush(nic);
+    fake_softirq_raised = 0;
+    fake_use_raw(&dev->queue[1], 5, 0); /* not outstanding */
+    assert_ptr_equal(nic_tx_reap(nic), &data[1]);
+    assert_null(nic_tx_reap(nic));
+    assert_int_equal(stats().tx_bad_id, 1);
+    expect_silenced();
+    assert_true(nic_recover(nic));
+    assert_true(nic_tx(nic, segs, 1, &data[1]));
+}
+
+/* Every place that looks at the ring finds a jumping index. */
+static void test_index_jump_found_everywhere(void **state)
+{
+    struct pktbuf *buf;
+
+    for (unsigned i = 0; i < 4; i++) {
+        start();
+        fake_softirq_raised = 0;
+        dev->queue[i == 3].used->idx = 5000;
+        switch (i) {
+        case 0:
+            assert_int_equal(nic_rx_burst(nic, &buf, 1), 0);
+            break;
+        case 1:
+            assert_false(nic_rx_pending(nic));
+            break;
+        case 2:
+            assert_false(nic_rx_irq_enable(nic));
+            break;
+        default:
+            assert_null(nic_tx_reap(nic));
+        }
+        expect_silenced();
+        assert_true(nic_recover(nic));
+        teardown(state);
+        setup(state);
+    }
+}
+
+/* Part of a burst is good: those frames are the caller's, and the buffers are counted right. */
+static void test_break_in_the_middle_of_a_burst(void **state)
+{
+    struct pktbuf *bufs[8];
+
+    (void)state;
+    start();
+    assert_true(receive(1, 60));
+    assert_true(receive(2, 60));
+    fake_use_raw(&dev->queue[0], 0, 60); /* a second time */
+    assert_int_equal(nic_rx_burst(nic, bufs, 8), 2);
+    assert_true(nic_broken(nic));
+    assert_int_equal(bufs[1]->frame[0], 2);
+    pktbuf_free(bufs[0]);
+    pktbuf_free(bufs[1]);
+    assert_int_equal(pool_free(), 1024);
+}
+
+static void test_device_asks_for_reset(void **state)
+{
+    (void)state;
+    start();
+    dev->status |= VIRTIO_STATUS_NEEDS_RESET;
+    fake_vector_raise(dev->msix[0]);
+    assert_false(nic_broken(nic));
+    fake_softirq_raised = 0;
+    assert_true(nic_take_config_change(nic));
+    expect_silenced();
+    assert_true(nic_recover(nic));
+}
+
+static void test_no_recovery(void **state)
+{
+    struct pktbuf *buf;
+
+    (void)state;
+    start();
+    fake_use_raw(&dev->queue[0], 300, 60);
+    nic_rx_burst(nic, &buf, 1);
+    dev->queue_size_max[0] = 128; /* not the device that it was */
+    assert_false(nic_recover(nic));
+    assert_true(nic_broken(nic));
+    assert_int_equal(dev->silenced, 2);
+    EXPECT_PANIC((start(), nic_recover(nic))); /* nothing to recover from */
+}
+
+/* Again and again, with frames in flight every time: nothing leaks. */
+static void test_recovery_many_times(void **state)
+{
+    struct pktbuf *buf;
+
+    (void)state;
+    start();
+    for (unsigned round = 0; round < 1000; round++) {
+        unsigned n = 0;
+
+        while (nic_tx(nic, segs, 1 + round % 3, data))
+            n++;
+        assert_true(n > 0);
+        fake_use_raw(&dev->queue[round % 2], 0xdead, 0);
+        if (round % 2 == 0)
+            assert_int_equal(nic_rx_burst(nic, &buf, 1), 0);
+        for (; n > 0 && round % 2; n--)
+            assert_ptr_equal(nic_tx_reap(nic), data);
+        assert_true(nic_broken(nic));
+        assert_true(nic_recover(nic));
+        for (; n > 0; n--)
+            assert_ptr_equal(nic_tx_reap(nic), data);
+        assert_null(nic_tx_reap(nic));
+        assert_int_equal(nic_tx_outstanding(nic), 0);
+        assert_int_equal(pool_free(), 1024 - 256);
+    }
+    assert_int_equal(stats().device_resets, 1000);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_probe),
+        TEST(test_features),
+        TEST(test_insane_mtu),
+        TEST(test_refusals),
+        TEST(test_odd_ring_sizes),
+        TEST(test_random_mac),
+        TEST(test_rx_burst),
+        TEST(test_rx_long),
+        TEST(test_rx_no_buffers),
+        TEST(test_rx_lengths),
+        TEST(test_rx_budget_counts_drops),
+        TEST(test_rx_rearm_race),
+        TEST(test_tx),
+        TEST(test_tx_no_kick_wanted),
+        TEST(test_tx_full),
+        TEST(test_tx_full_race),
+        TEST(test_tx_misuse_panics),
+        TEST(test_msix),
+        TEST(test_early_interrupts),
+        TEST(test_two_vectors),
+        TEST(test_vectors_refused),
+        TEST(test_intx),
+        TEST(test_top_half_context),
+        TEST(test_link),
+        TEST(test_recovery),
+        TEST(test_recovery_after_reaping),
+        TEST(test_index_jump_found_everywhere),
+        TEST(test_break_in_the_middle_of_a_burst),
+        TEST(test_device_asks_for_reset),
+        TEST(test_no_recovery),
+        TEST(test_recovery_many_times),
+    };
+
+    return cmocka_run_group_tests_name("virtio_net", tests, NULL, NULL);
+}
