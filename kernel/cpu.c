@@ -96,7 +96,7 @@ static void features_read_basic(struct cpu_features *f)
 
 static void features_read_extended(struct cpu_features *f)
 {
-    uint32_t r[4], max_leaf, brand[12];
+    uint32_t r[4], max_leaf, brand[12] = { 0 };
     const char *text = (const char *)brand;
     size_t blanks = 0;
 

@@ -200,9 +200,10 @@ static void *carve(struct slab *slab)
 static void *take_object(struct slab *slab)
 {
     struct object *p = slab->free;
+    bool from_list = p != NULL;
     unsigned index;
 
-    if (p != NULL) {
+    if (from_list) {
         index = index_of(slab, p);
         check_poison(p, slab->shift);
     } else {
@@ -211,7 +212,7 @@ static void *take_object(struct slab *slab)
     }
     if (test_used(slab, index))
         panic("kmalloc: the free list of slab %p leads to an object in use", (void *)slab);
-    if (p == slab->free)
+    if (from_list)
         slab->free = p->next;
     flip_used(slab, index);
     slab->used++;
