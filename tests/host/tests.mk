@@ -41,15 +41,26 @@ TEST_ipconf_parse := net/ipconf_parse.c
 TEST_napi := net/napi.c
 TEST_chksum := net/port/chksum.c
 TEST_ustar := boot/ustar.c
+TEST_pci := drivers/pci.c drivers/pci_irq.c tests/host/fake_pci.c
+HOST_EXTRA_pci := -include tests/host/mmio_hook.h
 TEST_pktbuf := drivers/pktbuf.c
 TEST_virtio_net := drivers/virtio_net.c drivers/virtio_net_setup.c drivers/virtqueue.c drivers/pktbuf.c \
                    kernel/fmt.c tests/host/fake_device.c tests/host/fake_virtio.c
 HOST_EXTRA_virtio_net := -include tests/host/barrier_hook.h
+TEST_virtio_pci := drivers/virtio_pci.c drivers/virtqueue.c drivers/pci.c drivers/pci_irq.c kernel/fmt.c \
+                   tests/host/fake_pci.c
+HOST_EXTRA_virtio_pci := -include tests/host/mmio_hook.h
 TEST_virtqueue := drivers/virtqueue.c tests/host/fake_device.c
 HOST_EXTRA_virtqueue := -include tests/host/barrier_hook.h
 TEST_elf := boot/elf.c
 TEST_memmap := boot/memmap.c boot/leave.c
-HOST_EXTRA_memmap := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI
+EFI_HOST := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI
+HOST_EXTRA_memmap := $(EFI_HOST)
+TEST_handover := boot/handover.c
+TEST_clock := boot/clock.c
+HOST_EXTRA_clock := $(EFI_HOST)
+TEST_memory := boot/memory.c
+HOST_EXTRA_memory := $(EFI_HOST)
 TEST_http_request := apps/httpd/http_request.c
 TEST_http_path := apps/httpd/http_path.c
 TEST_http_date := apps/httpd/http_date.c kernel/fmt.c
