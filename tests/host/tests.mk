@@ -43,6 +43,9 @@ TEST_chksum := net/port/chksum.c
 TEST_ustar := boot/ustar.c
 TEST_pci := drivers/pci.c drivers/pci_irq.c tests/host/fake_pci.c
 HOST_EXTRA_pci := -include tests/host/mmio_hook.h
+TEST_cmd_pci := kernel/json.c kernel/fmt.c
+TEST_pci_config := drivers/pci_config.c tests/host/fake_hw.c
+HOST_EXTRA_pci_config := $(FAKE_HW)
 TEST_pktbuf := drivers/pktbuf.c
 TEST_virtio_net := drivers/virtio_net.c drivers/virtio_net_setup.c drivers/virtqueue.c drivers/pktbuf.c \
                    kernel/fmt.c tests/host/fake_device.c tests/host/fake_virtio.c
