@@ -54,6 +54,9 @@ KFLAGS  = -std=gnu11 -O2 -g -ffreestanding -fbuiltin -nostdinc \
           -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-stack-protector \
           -fno-strict-aliasing -fno-common -ffunction-sections -fdata-sections \
           -fmacro-prefix-map=$(CURDIR)/= -DTOPHALF_VERSION='"$(VERSION)"' -DTOPHALF_APP='"$(APP)"'
+ifdef DEBUG # freed memory is poisoned and checked
+KFLAGS += -DTOPHALF_DEBUG
+endif
 
 # Each layer sees its own public headers and those of the layers below it, so that an include
 # in the wrong direction does not compile: apps -> net -> drivers -> kernel.
@@ -165,5 +168,5 @@ clean: ## remove the build folder (the download cache stays)
 	@rm -rf $(BUILD)
 
 help: ## this list
-	@echo "make TARGET [APP=httpd|echo] [SITE=dir] [CONFIG=file] [ACCEL=tcg|kvm] [CROSS_COMPILE=prefix]"
+	@echo "make TARGET [APP=httpd|echo] [SITE=dir] [CONFIG=file] [ACCEL=tcg|kvm] [CROSS_COMPILE=prefix] [DEBUG=1]"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile boot/boot.mk tests/*.mk tests/host/*.mk | expand -t 16

@@ -17,6 +17,7 @@
 #include <kernel/kmalloc.h>
 #include <kernel/loop.h>
 #include <kernel/page.h>
+#include <kernel/panic.h>
 #include <kernel/printk.h>
 #include <kernel/rand.h>
 #include <kernel/serial.h>
@@ -52,6 +53,7 @@ _Noreturn void kmain(const struct boot_info *info)
     cpu_init();           /* GDT, TSS, exception handlers, control registers */
     boot_info_init(info); /* the loader's version is ours */
     config_init(info);    /* tophalf.cfg */
+    panic_init();         /* panic= and fault= */
     page_init(info);      /* the buddy allocator, from the firmware's memory map */
     paging_init(info);    /* our page tables: W^X, guard pages, no NULL page */
     kmalloc_init();       /* small objects */

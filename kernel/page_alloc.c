@@ -56,7 +56,6 @@ void page_init(const struct boot_info *info)
     const struct boot_mem_range *map = phys_to_virt(info->mem_map);
     uint64_t metadata, metadata_bytes, left_out, free_bytes;
 
-    panic_init(); /* the first step after config_init() that may well have to panic */
     kernel_image_offset = info->kernel_virt - info->kernel_phys;
     metadata_bytes = buddy_plan(&buddy, map, info->mem_map_count, &left_out);
     metadata_bytes = ALIGN_UP(metadata_bytes, (uint64_t)PAGE_SIZE);
