@@ -24,8 +24,8 @@ mkdir -p "$LOGS"
 # What the tools' last words say, as "PASSED FAILED"; nothing when there are no such words.
 result() {
     awk '
-        # ours
-        /^[0-9]+ passed, [0-9]+ failed$/ { p = $1; f = $3; found = 1 }
+        # ours: "12 passed, 0 failed", with or without a name before it
+        /^([a-z]+: )?[0-9]+ passed, [0-9]+ failed$/ { p = $(NF - 3); f = $(NF - 1); found = 1 }
         # check: "100%: Checks: 82, Failures: 0, Errors: 0", one for each suite
         match($0, /Checks: [0-9]+, Failures: [0-9]+, Errors: [0-9]+/) {
             split(substr($0, RSTART, RLENGTH), w, /[^0-9]+/)
