@@ -12,46 +12,56 @@
 #include <kernel/printk.h>
 #include <lwip/tcp.h>
 
-/* A peer's tiny segments hold a whole NIC buffer each, so they are counted as well as weighed. */
-#define HELD_PBUFS_MAX 32
+/*
+ * Bounds on the NIC's buffers that wait here: for a connection, more than a window of full
+ * segments, so that only a peer that sends tiny ones ever meets it; for all together, a part of
+ * what the NIC has, because it needs some to receive the very acknowledgements we wait for.
+ */
+#define HELD_MAX     256 /* a power of two */
+#define HELD_ALL_MAX 768
 
 struct echo_conn {
     struct tcp_pcb *pcb;
-    struct pbuf *held;    /* received and not yet acknowledged by the peer as echoed; in order */
-    unsigned written;     /* of the bytes in held, those that TCP has already been given */
-    bool peer_has_closed; /* nothing more will come */
+    /* Received and not yet acknowledged as echoed: held[first % HELD_MAX] up to next, in order. */
+    struct pbuf *held[HELD_MAX];
+    unsigned first, unsent, next; /* from unsent on TCP has not been given them */
+    unsigned acked;               /* bytes of held[first] that the peer has */
+    bool peer_has_closed;         /* nothing more will come */
 };
 
-/* The connection is at its end on our side: forget it, whoever still holds the pcb. */
+static unsigned held_by_all;
+
+/* The peer has the oldest buffer's bytes: nobody will read them again. */
+static void conn_drop_first(struct echo_conn *conn)
+{
+    pbuf_free(conn->held[conn->first++ % HELD_MAX]);
+    held_by_all--;
+}
+
+/* The connection is at its end on our side. */
 static void conn_free(struct echo_conn *conn)
 {
-    if (conn->held != NULL)
-        pbuf_free(conn->held);
+    while (conn->first != conn->next)
+        conn_drop_first(conn);
     kfree(conn);
 }
 
 /* Give TCP as much of the held data as it takes; the rest goes when sent() makes room. */
 static void conn_push(struct echo_conn *conn)
 {
-    unsigned offset = 0;
+    for (; conn->unsent != conn->next; conn->unsent++) {
+        const struct pbuf *p = conn->held[conn->unsent % HELD_MAX];
 
-    for (struct pbuf *p = conn->held; p != NULL; offset += p->len, p = p->next) {
-        while (conn->written < offset + p->len) {
-            unsigned done = conn->written - offset;
-            unsigned n = MIN(p->len - done, (unsigned)tcp_sndbuf(conn->pcb));
-
-            /* By reference (no TCP_WRITE_FLAG_COPY). Out of room or memory: later is fine. */
-            if (n == 0 || tcp_write(conn->pcb, (char *)p->payload + done, (u16_t)n, 0) != ERR_OK)
-                return;
-            conn->written += n;
-        }
+        /* By reference (no TCP_WRITE_FLAG_COPY). Out of room or memory: later is fine. */
+        if (p->len > 0 && tcp_write(conn->pcb, p->payload, p->len, 0) != ERR_OK)
+            return;
     }
 }
 
 /* Everything echoed and the peer has closed: close too. */
 static err_t conn_finish(struct echo_conn *conn)
 {
-    if (!conn->peer_has_closed || conn->held != NULL)
+    if (!conn->peer_has_closed || conn->first != conn->next)
         return ERR_OK;
     tcp_arg(conn->pcb, NULL);
     tcp_recv(conn->pcb, NULL);
@@ -66,6 +76,7 @@ static err_t conn_finish(struct echo_conn *conn)
 static err_t echo_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 {
     struct echo_conn *conn = arg;
+    unsigned count = pbuf_clen(p);
 
     (void)pcb;
     (void)err;
@@ -73,29 +84,38 @@ static err_t echo_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err
         conn->peer_has_closed = true;
         return conn_finish(conn);
     }
-    if (conn->held == NULL)
-        conn->held = p;
-    else if (conn->held->tot_len + p->tot_len > UINT16_MAX ||
-             pbuf_clen(conn->held) + pbuf_clen(p) > HELD_PBUFS_MAX)
+    if (conn->next - conn->first + count > HELD_MAX || held_by_all + count > HELD_ALL_MAX)
         return ERR_MEM; /* lwIP keeps it and offers it again */
-    else
-        pbuf_cat(conn->held, p);
+    while (p != NULL) { /* one by one: a segment may be a chain */
+        struct pbuf *rest = p->next;
+
+        p->next = NULL;
+        p->tot_len = p->len;
+        conn->held[conn->next++ % HELD_MAX] = p;
+        held_by_all++;
+        p = rest;
+    }
     conn_push(conn);
     return ERR_OK;
 }
 
 /*
- * The peer has `len` more bytes of the echo, so that nobody reads them again: their buffers go
- * back to the NIC. (A retransmission that is still in the transmit ring may now carry other
+ * The peer has `len` more bytes of the echo: their buffers go back to the NIC, and the window
+ * opens by as much. (A retransmission that is still in the transmit ring may now carry other
  * bytes; its checksum is wrong then, and the peer has that part already.)
  */
 static err_t echo_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 {
     struct echo_conn *conn = arg;
 
-    conn->held = pbuf_free_header(conn->held, len);
-    conn->written -= len;
     tcp_recved(pcb, len);
+    for (conn->acked += len; conn->first != conn->unsent; conn_drop_first(conn)) {
+        unsigned bytes = conn->held[conn->first % HELD_MAX]->len;
+
+        if (conn->acked < bytes)
+            break;
+        conn->acked -= bytes;
+    }
     conn_push(conn);
     return conn_finish(conn);
 }

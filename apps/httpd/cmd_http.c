@@ -32,8 +32,9 @@ static int cmd_http(struct console *con, int argc, char **argv)
 {
     struct http_stats s;
 
-    (void)argc;
     (void)argv;
+    if (argc > 1)
+        return console_error(con, "takes no arguments");
     softirq_disable();
     s = httpd.stats;
     softirq_enable();
