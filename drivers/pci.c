@@ -161,12 +161,24 @@ static void bar_probe(const struct pci_function *f, unsigned offset, bool is_64,
     out->bytes = mask & -mask; /* the lowest address bit that can be set */
 }
 
+/* What is wrong with where it lies, or NULL. */
+static const char *bar_fault(const struct pci_bar *bar)
+{
+    if (bar->bytes == 0)
+        return "does not exist";
+    if (bar->base == 0)
+        return "was given no address by the firmware";
+    if (bar->base + bar->bytes < bar->base || bar->base % bar->bytes != 0)
+        return "has an impossible address";
+    return NULL;
+}
+
 bool pci_bar(const struct pci_function *f, unsigned index, struct pci_bar *out)
 {
     unsigned offset = PCI_BAR0 + 4 * index;
     uint32_t low;
     bool is_64;
-    const char *wrong = NULL;
+    const char *wrong;
 
     ASSERT(index < 6);
     low = pci_read32(f, offset);
@@ -177,12 +189,7 @@ bool pci_bar(const struct pci_function *f, unsigned index, struct pci_bar *out)
         wrong = "has no upper half";
     } else {
         bar_probe(f, offset, is_64, out);
-        if (out->bytes == 0)
-            wrong = "does not exist";
-        else if (out->base == 0)
-            wrong = "was given no address by the firmware";
-        else if (out->base + out->bytes < out->base || out->base % out->bytes != 0)
-            wrong = "has an impossible address";
+        wrong = bar_fault(out);
     }
     if (wrong == NULL)
         return true;

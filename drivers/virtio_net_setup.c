@@ -31,9 +31,9 @@ static struct nic the_nic;
 /* §5.1.4.1: a driver that accepts MTU must be able to receive frames of that size. */
 static bool mtu_usable(struct nic *nic)
 {
-    uint32_t mtu;
+    uint16_t mtu;
 
-    if (!virtio_pci_config_read(nic->dev, CONFIG_MTU, 2, &mtu))
+    if (!virtio_pci_config_read16(nic->dev, CONFIG_MTU, &mtu))
         return false;
     if (mtu < MTU_MIN || mtu > MTU_MAX) {
         printk("virtio-net: the device's MTU of %u is not usable (%u to %u is), using %u", mtu,
@@ -156,7 +156,7 @@ static const struct irq_layout irq_layouts[] = {
 /* From the CPU's side: a vector with a top half for each entry (or the line). */
 static bool irq_connect(struct nic *nic, const struct irq_layout *layout)
 {
-    int vectors[3];
+    int vectors[3] = { -1, -1, -1 };
 
     nic->irq = layout;
     if (layout->entries == 0) {
@@ -172,10 +172,8 @@ static bool irq_connect(struct nic *nic, const struct irq_layout *layout)
     } else {
         vectors[1] = irq_request("virtio0-virtqueues", irq_queues, nic);
     }
-    for (unsigned i = 0; i < layout->entries; i++) {
-        if (vectors[i] < 0)
-            return false;
-    }
+    if (vectors[0] < 0 || vectors[1] < 0 || (layout->entries == 3 && vectors[2] < 0))
+        return false;
     virtio_pci_msix(nic->dev, vectors, layout->entries);
     return true;
 }
@@ -371,13 +369,13 @@ unsigned nic_mtu(const struct nic *nic)
 
 bool nic_link_up(struct nic *nic)
 {
-    uint32_t status;
+    uint16_t status;
 
     if (nic->broken)
         return false;
     if (!has_feature(nic, NET_F_STATUS))
         return true; /* §5.1.4.2: without it the link is assumed to be up */
-    return virtio_pci_config_read(nic->dev, CONFIG_STATUS, 2, &status) && (status & STATUS_LINK_UP);
+    return virtio_pci_config_read16(nic->dev, CONFIG_STATUS, &status) && (status & STATUS_LINK_UP);
 }
 
 bool nic_take_config_change(struct nic *nic)

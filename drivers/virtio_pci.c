@@ -285,26 +285,14 @@ static volatile uint8_t *config_at(struct virtio_pci *dev, unsigned offset, unsi
 }
 
 /* §4.1.3.1: each field by accesses of its own width */
-bool virtio_pci_config_read(struct virtio_pci *dev, unsigned offset, unsigned bytes,
-                            uint32_t *value)
+bool virtio_pci_config_read16(struct virtio_pci *dev, unsigned offset, uint16_t *value)
 {
-    volatile uint8_t *at = config_at(dev, offset, bytes);
+    volatile uint8_t *at = config_at(dev, offset, sizeof(*value));
 
     if (at == NULL)
         return false;
-    switch (bytes) {
-    case 1:
-        *value = mmio_read8(at);
-        return true;
-    case 2:
-        *value = mmio_read16(at);
-        return true;
-    case 4:
-        *value = mmio_read32(at);
-        return true;
-    default:
-        return false;
-    }
+    *value = mmio_read16(at);
+    return true;
 }
 
 bool virtio_pci_config_read_bytes(struct virtio_pci *dev, unsigned offset, uint8_t *out,

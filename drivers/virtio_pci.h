@@ -63,10 +63,9 @@ bool virtio_pci_queue_start(struct virtio_pci *dev, unsigned queue, const struct
 /* The kick: there is something new in the queue. */
 void virtio_pci_notify(const struct virtio_pci *dev, unsigned queue);
 
-/* Read the device-specific configuration (§2.5): one field of 1, 2 or 4 bytes, or a row of bytes
- * that belong together. False when the device has no such field, or changes it all the time. */
-bool virtio_pci_config_read(struct virtio_pci *dev, unsigned offset, unsigned bytes,
-                            uint32_t *value);
+/* Read the device-specific configuration (§2.5): one field of 16 bits, or a row of bytes that
+ * belong together. False when the device has no such field, or changes it all the time. */
+bool virtio_pci_config_read16(struct virtio_pci *dev, unsigned offset, uint16_t *value);
 bool virtio_pci_config_read_bytes(struct virtio_pci *dev, unsigned offset, uint8_t *out,
                                   unsigned bytes);
 

@@ -159,13 +159,9 @@ void virtio_pci_notify(const struct virtio_pci *dev, unsigned queue)
     fake_dev.kicks[queue]++;
 }
 
-bool virtio_pci_config_read(struct virtio_pci *dev, unsigned offset, unsigned bytes,
-                            uint32_t *value)
+bool virtio_pci_config_read16(struct virtio_pci *dev, unsigned offset, uint16_t *value)
 {
-    *value = 0;
-    if (offset + bytes > sizeof(dev->config))
-        return false;
-    memcpy(value, dev->config + offset, bytes);
+    memcpy(value, dev->config + offset, sizeof(*value));
     return true;
 }
 

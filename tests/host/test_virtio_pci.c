@@ -464,14 +464,13 @@ static void test_config(void **state)
 {
     struct virtio_pci *dev = probe();
     uint8_t mac[6];
-    uint32_t value;
+    uint16_t value;
 
     (void)state;
     memcpy(d.config, "\x10\x10\x10\x10\x10\x10\x01\x80", 8);
-    assert_true(virtio_pci_config_read(dev, 6, 2, &value));
+    assert_true(virtio_pci_config_read16(dev, 6, &value));
     assert_int_equal(value, 0x8001);
-    assert_false(virtio_pci_config_read(dev, 6, 3, &value));
-    assert_false(virtio_pci_config_read(dev, 0xfff, 2, &value));
+    assert_false(virtio_pci_config_read16(dev, 0xfff, &value));
     assert_false(virtio_pci_config_read_bytes(dev, 0xffb, mac, 6));
 
     /* it changes while it is read: read again, until it is of one piece */
@@ -486,12 +485,12 @@ static void test_config(void **state)
 static void test_no_config(void **state)
 {
     struct virtio_pci *dev;
-    uint32_t value;
+    uint16_t value;
 
     (void)state;
     net->config[0x60 + 3] = 99;
     dev = probe();
-    assert_false(virtio_pci_config_read(dev, 0, 1, &value));
+    assert_false(virtio_pci_config_read16(dev, 0, &value));
 }
 
 /* ---- interrupts ---- */

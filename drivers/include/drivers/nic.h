@@ -90,11 +90,11 @@ bool nic_recover(struct nic *nic);
 /* Counters, named as `ethtool -S` users expect. Any context may read. */
 struct nic_stats {
     uint64_t rx_packets, rx_bytes;
-    uint64_t rx_no_buffer;    /* refills that found the pool empty */
-    uint64_t rx_runt;         /* shorter than an Ethernet header */
-    uint64_t rx_over_length;  /* longer than MTU + header + VLAN tag */
-    uint64_t rx_bad_length;   /* device claimed more than was posted, or less than its header */
-    uint64_t rx_bad_id;       /* device used an id that was not outstanding */
+    uint64_t rx_no_buffer;   /* refills that found the pool empty */
+    uint64_t rx_runt;        /* shorter than an Ethernet header */
+    uint64_t rx_over_length; /* longer than MTU + header + VLAN tag */
+    uint64_t rx_bad_length;  /* device claimed more than was posted, or less than its header */
+    uint64_t rx_bad_id;      /* device used an id that was not outstanding */
     uint64_t rx_interrupts, rx_kicks;
     uint64_t tx_packets, tx_bytes;
     uint64_t tx_ring_full, tx_bad_id;
