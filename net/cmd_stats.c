@@ -257,4 +257,4 @@ static void lwip_meminfo(struct meminfo *out)
     }
     out->free_bytes = out->total_bytes - out->used_bytes;
 }
-MEMINFO_ROW(lwip, "lwIP pools", lwip_meminfo);
+MEMINFO_ROW(lwip, "lwIP", lwip_meminfo);
