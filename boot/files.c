@@ -7,23 +7,6 @@
 
 static EFI_FILE_PROTOCOL *root;
 
-uint64_t alloc_pages(uint64_t bytes)
-{
-    EFI_PHYSICAL_ADDRESS base;
-    UINTN pages = (bytes + PAGE - 1) / PAGE;
-
-    if (EFI_ERROR(bs->AllocatePages(AllocateAnyPages, EfiLoaderData, pages, &base)))
-        return 0;
-    bs->SetMem((void *)base, pages * PAGE, 0);
-    return base;
-}
-
-void free_pages(uint64_t base, uint64_t bytes)
-{
-    if (base != 0)
-        bs->FreePages(base, (bytes + PAGE - 1) / PAGE);
-}
-
 EFI_STATUS files_open(EFI_HANDLE image)
 {
     static EFI_GUID loaded_image_guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;
@@ -72,8 +55,7 @@ EFI_STATUS files_read(const CHAR16 *name, struct boot_file *out)
     if (EFI_ERROR(status))
         return status;
     status = file_length(file, &bytes);
-    base =
-        EFI_ERROR(status) ? 0 : alloc_pages(bytes + 1); /* at least one page, for an empty file */
+    base = EFI_ERROR(status) ? 0 : alloc_pages(bytes + 1); /* one page even for an empty file */
     if (!EFI_ERROR(status) && base == 0)
         status = EFI_OUT_OF_RESOURCES;
     if (!EFI_ERROR(status)) {
@@ -87,7 +69,15 @@ EFI_STATUS files_read(const CHAR16 *name, struct boot_file *out)
         free_pages(base, bytes + 1);
         return status;
     }
+    memset((void *)(base + bytes), 0, PAGE - bytes % PAGE);
     out->base = base;
     out->bytes = bytes;
     return EFI_SUCCESS;
+}
+
+void files_free(struct boot_file *file)
+{
+    if (file->base != 0)
+        free_pages(file->base, file->bytes + 1);
+    file->base = file->bytes = 0;
 }

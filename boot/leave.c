@@ -24,14 +24,26 @@ EFI_STATUS leave_prepare(struct leave_map *map)
         return EFI_ERROR(status) ? status : EFI_DEVICE_ERROR;
     map->capacity = map->bytes + LEAVE_SLACK * map->descriptor_bytes;
     status = bs->AllocatePool(EfiLoaderData, map->capacity, (void **)&map->buffer);
-    return EFI_ERROR(status) ? status : read_map(map);
+    if (EFI_ERROR(status)) {
+        map->buffer = NULL;
+        return status;
+    }
+    return read_map(map);
+}
+
+void leave_cancel(struct leave_map *map)
+{
+    if (map->buffer != NULL)
+        bs->FreePool(map->buffer);
+    map->buffer = NULL;
 }
 
 EFI_STATUS leave_boot_services(EFI_HANDLE image, struct leave_map *map)
 {
     EFI_STATUS status = EFI_DEVICE_ERROR;
 
-    /* After the first failure only these two services may be called: nothing is allocated here. */
+    /* After the first try only memory services may be called, and allocating would make the key
+     * stale again: nothing else is done here. */
     for (unsigned i = 0; i < LEAVE_TRIES; i++) {
         status = read_map(map);
         if (EFI_ERROR(status))

@@ -4,6 +4,7 @@
  * is wrong is said in one sentence on the UEFI console and COM1, and ends in the firmware again.
  */
 #include "elf.h"
+#include "handover.h"
 #include "loader.h"
 
 #include <boot/cfg.h>
@@ -11,7 +12,6 @@
 #include <string.h>
 
 #define PAGE            4096ull
-#define RANGES_MAX      512u
 #define MESSAGE_TIME_US 3000000u /* for who looks at a screen that the firmware will clear */
 
 EFI_SYSTEM_TABLE *st;
@@ -40,34 +40,41 @@ static EFI_STATUS load(const CHAR16 *wide_name, const char *name, struct boot_fi
     return status;
 }
 
-static EFI_STATUS load_kernel(struct boot_info *info, struct elf_image *image)
+static EFI_STATUS place_kernel(const struct boot_file *file, struct boot_info *info,
+                               struct elf_image *image)
 {
-    struct boot_file file;
-    EFI_PHYSICAL_ADDRESS block;
-    const char *error;
-    EFI_STATUS status = load(L"\\kernel.elf", "kernel.elf", &file);
+    const char *error = elf_check((const void *)file->base, file->bytes, image);
+    uint64_t block;
 
-    if (EFI_ERROR(status))
-        return status;
-    error = elf_check((const void *)file.base, file.bytes, image);
     if (error != NULL) {
         say("tophalf: kernel.elf is damaged: %s; rebuild the image with make", error);
-        free_pages(file.base, file.bytes + 1);
         return EFI_LOAD_ERROR;
     }
-    status = bs->AllocatePages(AllocateAnyPages, EfiLoaderData, image->bytes / PAGE, &block);
-    if (EFI_ERROR(status)) {
+    block = alloc_large(image->bytes);
+    if (block == 0) {
         say("tophalf: not enough memory for the kernel (%u KiB); give the machine more",
             (unsigned)(image->bytes / 1024));
-        free_pages(file.base, file.bytes + 1);
-        return status;
+        return EFI_OUT_OF_RESOURCES;
     }
     elf_place(image, (void *)block);
-    free_pages(file.base, file.bytes + 1);
     info->kernel_phys = block;
     info->kernel_virt = image->virt;
     info->kernel_bytes = image->bytes;
     return EFI_SUCCESS;
+}
+
+static EFI_STATUS load_kernel(struct boot_info *info, uint64_t *entry)
+{
+    struct boot_file file;
+    struct elf_image image;
+    EFI_STATUS status = load(L"\\kernel.elf", "kernel.elf", &file);
+
+    if (EFI_ERROR(status))
+        return status;
+    status = place_kernel(&file, info, &image);
+    *entry = image.entry;
+    files_free(&file);
+    return status;
 }
 
 static EFI_STATUS load_config(struct boot_info *info)
@@ -123,54 +130,26 @@ static uint64_t find_rsdp(void)
     return found;
 }
 
-/* Days since 1970-01-01 in the proleptic Gregorian calendar, by years that begin in March. */
-static int64_t days_from_civil(int64_t y, unsigned m, unsigned d)
-{
-    y -= m <= 2;
-    return 365 * y + y / 4 - y / 100 + y / 400 + (153 * (m + (m > 2 ? -3u : 9u)) + 2) / 5 + d - 1 -
-           719468;
-}
-
 static uint64_t unix_time(void)
 {
-    EFI_TIME t;
-    int64_t seconds;
+    EFI_TIME time;
 
-    if (EFI_ERROR(st->RuntimeServices->GetTime(&t, NULL)) || t.Year < 1970 || t.Month < 1 ||
-        t.Month > 12 || t.Day < 1)
-        return 0;
-    seconds =
-        days_from_civil(t.Year, t.Month, t.Day) * 86400 + t.Hour * 3600 + t.Minute * 60 + t.Second;
-    if (t.TimeZone >= -1440 && t.TimeZone <= 1440)
-        seconds += t.TimeZone * 60; /* local time = UTC - TimeZone (UEFI 2.10 §8.3) */
-    return seconds > 0 ? (uint64_t)seconds : 0;
+    return EFI_ERROR(st->RuntimeServices->GetTime(&time, NULL)) ? 0 : clock_unix(&time);
 }
 
-static uint64_t ram_top(const struct leave_map *map)
+/* What the kernel's start needs of the CPU and cannot be set up here; NULL, or what is wrong. */
+static const char *check_cpu(void)
 {
-    uint64_t top = 0;
+    uint32_t eax = 0x80000001u, ebx, ecx = 0, edx;
+    uint64_t cr4;
 
-    for (UINTN at = 0; at + map->descriptor_bytes <= map->bytes; at += map->descriptor_bytes) {
-        const EFI_MEMORY_DESCRIPTOR *d = (const void *)(map->buffer + at);
-        uint64_t end = d->PhysicalStart + d->NumberOfPages * PAGE;
-
-        if (d->Type != EfiMemoryMappedIO && d->Type != EfiMemoryMappedIOPortSpace &&
-            d->Type != EfiReservedMemoryType && end > top)
-            top = end;
-    }
-    return top;
-}
-
-static _Noreturn void jump(uint64_t cr3, uint64_t entry, const struct boot_info *info)
-{
-    __asm__ volatile("cli\n\t"
-                     "cld\n\t"
-                     "movq %0, %%cr3\n\t"
-                     "jmpq *%1"
-                     :
-                     : "r"(cr3), "r"(entry), "D"((uint64_t)info + BOOT_PHYSMAP_BASE)
-                     : "memory");
-    __builtin_unreachable();
+    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    if (!(edx & 1u << 20)) /* writing EFER.NXE would fault (SDM vol 3 §4.1.4) */
+        return "the CPU does not offer NX (execute disable); switch it on in the firmware's set-up";
+    __asm__ volatile("movq %%cr4, %0" : "=r"(cr4));
+    if (cr4 & 1u << 12) /* CR4.LA57 cannot be changed in long mode (SDM vol 3 §4.1.2) */
+        return "the firmware runs with 5-level paging; switch that off in its set-up";
+    return NULL;
 }
 
 /* EFER.NXE, so that the kernel may use the NX bit from its first page table on (SDM vol 3 §4.1). */
@@ -185,67 +164,142 @@ static void enable_nx(void)
                      : "eax", "ecx", "edx", "memory");
 }
 
-/* From here on nothing is said: the console is gone. */
-static EFI_STATUS hand_over(EFI_HANDLE image, struct boot_info *info, uint64_t entry)
+/* The stack that we are on is the firmware's, whose memory is the kernel's from here on. */
+static _Noreturn void jump(uint64_t cr3, uint64_t entry, uint64_t stack,
+                           const struct boot_info *info)
 {
-    struct leave_map map;
-    uint64_t ranges = alloc_pages(RANGES_MAX * sizeof(struct boot_mem_range));
-    EFI_STATUS status = ranges != 0 ? leave_prepare(&map) : EFI_OUT_OF_RESOURCES;
-    uint64_t cr3 = EFI_ERROR(status) ? 0 : handover_page_tables(info, ram_top(&map));
-
-    if (cr3 == 0) {
-        say("tophalf: not enough memory to start the kernel; give the machine more");
-        return EFI_OUT_OF_RESOURCES;
-    }
-    status = leave_boot_services(image, &map);
-    if (EFI_ERROR(status)) {
-        say("tophalf: the firmware does not let go (ExitBootServices: status %x)",
-            (unsigned)(status & 0xff));
-        return status;
-    }
-    info->mem_map = ranges;
-    info->mem_map_count = memmap_convert(
-        map.buffer, map.bytes, map.descriptor_bytes,
-        (struct memmap_block){ info->kernel_phys, info->kernel_bytes }, (void *)ranges, RANGES_MAX);
-    info->tsc_exit = rdtsc();
-    enable_nx();
-    jump(cr3, entry, info);
+    __asm__ volatile("cli\n\t"
+                     "cld\n\t"
+                     "movq %0, %%cr3\n\t"
+                     "movq %2, %%rsp\n\t"
+                     "jmpq *%1"
+                     :
+                     : "r"(cr3), "r"(entry), "r"(stack), "D"((uint64_t)info + BOOT_PHYSMAP_BASE)
+                     : "memory");
+    __builtin_unreachable();
 }
 
-static EFI_STATUS boot(EFI_HANDLE image, uint64_t tsc_entry)
-{
-    struct boot_info *info = (void *)alloc_pages(sizeof(*info));
-    struct elf_image kernel;
-    EFI_STATUS status;
+/* What the jump needs, made while memory can still be had. */
+struct departure {
+    struct leave_map map;
+    struct boot_mem_range *ranges;
+    size_t ranges_max;
+    uint64_t tables, tables_bytes;
+    uint64_t cr3;
+};
 
-    if (info == NULL)
-        return EFI_OUT_OF_RESOURCES;
-    info->magic = BOOT_INFO_MAGIC;
-    info->version = BOOT_INFO_VERSION;
-    info->size = sizeof(*info);
-    info->tsc_entry = tsc_entry;
-    status = files_open(image);
+static size_t convert_map(const struct departure *d, const struct boot_info *info)
+{
+    const struct memmap_block kernel = { info->kernel_phys, info->kernel_bytes };
+
+    return memmap_convert(d->map.buffer, d->map.bytes, d->map.descriptor_bytes, kernel, d->ranges,
+                          d->ranges_max);
+}
+
+static EFI_STATUS prepare(struct departure *d, const struct boot_info *info)
+{
+    EFI_STATUS status = leave_prepare(&d->map);
+    uint64_t top;
+
     if (EFI_ERROR(status))
-        say("tophalf: cannot open the volume that this loader came from");
-    else
-        status = load_kernel(info, &kernel);
+        return status;
+    /* The kernel's block may split one descriptor in two, and is a range itself. */
+    d->ranges_max = d->map.capacity / d->map.descriptor_bytes + 2;
+    d->ranges = (void *)alloc_pages(d->ranges_max * sizeof(d->ranges[0]));
+    if (d->ranges == NULL)
+        return EFI_OUT_OF_RESOURCES;
+    top = memmap_ram_top(d->ranges, convert_map(d, info)); /* what we allocate does not move it */
+    if (top == 0 || top > HANDOVER_TOP_MAX)
+        return EFI_UNSUPPORTED;
+    d->tables_bytes = handover_bytes(info, top);
+    d->tables = alloc_zeroed(d->tables_bytes);
+    if (d->tables == 0)
+        return EFI_OUT_OF_RESOURCES;
+    d->cr3 = handover_build(info, top, (void *)d->tables);
+    return EFI_SUCCESS;
+}
+
+static void undo(struct departure *d)
+{
+    free_pages(d->tables, d->tables_bytes);
+    free_pages((uint64_t)d->ranges, d->ranges_max * sizeof(d->ranges[0]));
+    leave_cancel(&d->map);
+}
+
+/* Returns only when it failed. After boot services have ended nothing is said: the console is
+ * gone. */
+static EFI_STATUS hand_over(EFI_HANDLE image, struct boot_info *info, uint64_t entry)
+{
+    struct departure d = { .ranges = NULL };
+    EFI_STATUS status = prepare(&d, info);
+
+    if (status == EFI_OUT_OF_RESOURCES) {
+        say("tophalf: not enough memory to start the kernel; give the machine more");
+    } else if (EFI_ERROR(status)) {
+        say("tophalf: the firmware's memory map is of no use (status %x)", (unsigned)status & 0xff);
+    } else {
+        status = leave_boot_services(image, &d.map);
+        if (!EFI_ERROR(status)) {
+            info->mem_map = (uint64_t)d.ranges;
+            info->mem_map_count = convert_map(&d, info);
+            info->tsc_exit = rdtsc();
+            enable_nx();
+            jump(d.cr3, entry, (uint64_t)info + PAGE, info);
+        }
+        say("tophalf: the firmware does not let go (ExitBootServices: status %x)",
+            (unsigned)status & 0xff);
+    }
+    undo(&d);
+    return status;
+}
+
+static EFI_STATUS load_all(EFI_HANDLE image, struct boot_info *info, uint64_t *entry)
+{
+    EFI_STATUS status = files_open(image);
+
+    if (EFI_ERROR(status)) {
+        say("tophalf: cannot open the volume that this loader came from (EFI status %x)",
+            (unsigned)status & 0xff);
+        return status;
+    }
+    status = load_kernel(info, entry);
     if (!EFI_ERROR(status))
         status = load_config(info);
     if (!EFI_ERROR(status))
         status = load_site(info);
     files_close();
+    return status;
+}
+
+/* Returns only when it failed, with all memory given back. */
+static EFI_STATUS boot(EFI_HANDLE image, uint64_t tsc_entry)
+{
+    struct boot_info *info = (void *)alloc_zeroed(PAGE); /* its end is the stack at the jump */
+    const char *error = check_cpu();
+    EFI_STATUS status = EFI_UNSUPPORTED;
+    uint64_t entry;
+
+    if (info == NULL) {
+        say("tophalf: not enough memory to start; give the machine more");
+        return EFI_OUT_OF_RESOURCES;
+    }
+    info->magic = BOOT_INFO_MAGIC;
+    info->version = BOOT_INFO_VERSION;
+    info->size = sizeof(*info);
+    info->tsc_entry = tsc_entry;
+    if (error != NULL)
+        say("tophalf: %s", error);
+    else
+        status = load_all(image, info, &entry);
     if (!EFI_ERROR(status)) {
         info->acpi_rsdp = find_rsdp();
         info->unix_time = unix_time();
-        status = hand_over(image, info, kernel.entry);
+        status = hand_over(image, info, entry);
     }
-    /* Back to the firmware, with what we took. */
     free_pages(info->kernel_phys, info->kernel_bytes);
-    if (info->config.base != 0)
-        free_pages(info->config.base, info->config.bytes + 1);
-    if (info->site.base != 0)
-        free_pages(info->site.base, info->site.bytes + 1);
-    free_pages((uint64_t)info, sizeof(*info));
+    files_free(&info->config);
+    files_free(&info->site);
+    free_pages((uint64_t)info, PAGE);
     return status;
 }
 

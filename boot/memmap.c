@@ -136,3 +136,10 @@ size_t memmap_convert(const void *efi_map, size_t bytes, size_t descriptor_bytes
         return 0;
     return settle(sink.ranges, sink.count);
 }
+
+uint64_t memmap_ram_top(const struct boot_mem_range *ranges, size_t count)
+{
+    while (count > 0 && ranges[count - 1].type == BOOT_MEM_FIRMWARE)
+        count--;
+    return count > 0 ? ranges[count - 1].base + ranges[count - 1].bytes : 0;
+}

@@ -18,4 +18,7 @@ struct memmap_block {
 size_t memmap_convert(const void *efi_map, size_t bytes, size_t descriptor_bytes,
                       struct memmap_block kernel, struct boot_mem_range *ranges, size_t max);
 
+/* The end of the highest range that is RAM to the kernel (not the firmware's); 0: none. */
+uint64_t memmap_ram_top(const struct boot_mem_range *ranges, size_t count);
+
 #endif

@@ -13,7 +13,7 @@
 #define TRIES      100000
 #define LINE_BYTES 200
 
-static BOOLEAN serial_by_hand; /* the UEFI console does not reach a serial port */
+static BOOLEAN serial_by_hand; /* the UEFI console does not reach COM1 */
 
 static inline uint8_t in8(uint16_t port)
 {
@@ -27,45 +27,72 @@ static inline void out8(uint16_t port, uint8_t v)
     __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
 }
 
-/* Does a device path go through a UART (UEFI 2.10 §10.3.4.13)? */
-static BOOLEAN path_has_uart(EFI_DEVICE_PATH_PROTOCOL *node)
+/*
+ * Does a device path lead to COM1: an ACPI device PNP0501 with UID 0, and its UART (UEFI 2.10
+ * §10.3.3, §10.3.4.13)?
+ */
+static BOOLEAN path_is_com1(const uint8_t *node)
 {
-    while (node->Type != 0x7f) {
-        UINTN len = (UINTN)(node->Length[0] | node->Length[1] << 8);
+    static const uint8_t com1[12] = { 2, 1, 12, 0, 0xd0, 0x41, 0x01, 0x05, 0, 0, 0, 0 };
+    BOOLEAN com1_before = FALSE;
 
-        if (node->Type == 3 && node->SubType == 14)
+    while (node[0] != 0x7f) { /* type, subtype, length in two bytes */
+        UINTN len = (UINTN)(node[2] | node[3] << 8);
+
+        if (com1_before && node[0] == 3 && node[1] == 14)
             return TRUE;
         if (len < 4)
             return FALSE;
-        node = (EFI_DEVICE_PATH_PROTOCOL *)((uint8_t *)node + len);
+        com1_before = len == sizeof(com1) && memcmp(node, com1, sizeof(com1)) == 0;
+        node += len;
     }
     return FALSE;
 }
 
-static BOOLEAN console_on_serial(void)
+/*
+ * Is COM1 among the devices that the console's output goes to? EDK II marks those with a GUID of
+ * its own. Where that is unknown the answer is no: a line that comes twice is better than none.
+ */
+static BOOLEAN console_on_com1(void)
 {
-    static EFI_GUID text_guid = EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL_GUID;
+    static EFI_GUID console_out_device_guid = {
+        0xd3b36f2c, 0xd551, 0x11d4, { 0x9a, 0x46, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d }
+    };
     static EFI_GUID path_guid = EFI_DEVICE_PATH_PROTOCOL_GUID;
     EFI_HANDLE *handles;
     UINTN count;
     BOOLEAN found = FALSE;
 
-    if (EFI_ERROR(bs->LocateHandleBuffer(ByProtocol, &text_guid, NULL, &count, &handles)))
+    if (EFI_ERROR(
+            bs->LocateHandleBuffer(ByProtocol, &console_out_device_guid, NULL, &count, &handles)))
         return FALSE;
     for (UINTN i = 0; i < count && !found; i++) {
-        EFI_DEVICE_PATH_PROTOCOL *path;
+        const uint8_t *path;
 
         if (!EFI_ERROR(bs->HandleProtocol(handles[i], &path_guid, (void **)&path)))
-            found = path_has_uart(path);
+            found = path_is_com1(path);
     }
     bs->FreePool(handles);
     return found;
 }
 
+/* 115200 8N1: a UART that the firmware does not use may never have been set up. */
+static void com1_set_up(void)
+{
+    out8(COM1 + 3, 0x80); /* divisor latch */
+    out8(COM1 + 0, 1);
+    out8(COM1 + 1, 0);
+    out8(COM1 + 3, 0x03); /* 8N1 */
+    out8(COM1 + 2, 0x01); /* FIFOs on */
+    out8(COM1 + 4, 0x03); /* DTR, RTS */
+}
+
 void say_init(void)
 {
     /* all ones: no UART answers there */
-    serial_by_hand = in8(COM1_LSR) != 0xff && !console_on_serial();
+    serial_by_hand = in8(COM1_LSR) != 0xff && !console_on_com1();
+    if (serial_by_hand)
+        com1_set_up();
 }
 
 static void serial_put(char c)
@@ -128,19 +155,19 @@ static void format(struct line *line, const char *fmt, va_list ap)
 void say(const char *fmt, ...)
 {
     struct line line = { .len = 0 };
-    CHAR16 wide[2] = { 0, 0 };
+    CHAR16 wide[LINE_BYTES + 3];
     va_list ap;
 
     va_start(ap, fmt);
     format(&line, fmt, ap);
     va_end(ap);
-    for (unsigned i = 0; i < line.len + 2; i++) {
-        char c = i < line.len ? line.text[i] : i == line.len ? '\r' : '\n';
-
-        wide[0] = (CHAR16)(uint8_t)c;
-        if (st->ConOut != NULL)
-            st->ConOut->OutputString(st->ConOut, wide);
-        if (serial_by_hand)
-            serial_put(c);
-    }
+    for (unsigned i = 0; i < line.len; i++)
+        wide[i] = (CHAR16)(uint8_t)line.text[i];
+    wide[line.len] = '\r';
+    wide[line.len + 1] = '\n';
+    wide[line.len + 2] = 0;
+    if (st->ConOut != NULL)
+        st->ConOut->OutputString(st->ConOut, wide);
+    for (unsigned i = 0; serial_by_hand && wide[i] != 0; i++)
+        serial_put((char)wide[i]);
 }

@@ -72,10 +72,10 @@ static bool is_zero_block(const uint8_t *block)
 static bool set_path(char path[USTAR_PATH_MAX + 1], const char *prefix, size_t prefix_len,
                      const char *name, size_t name_len)
 {
-    char joined[USTAR_PATH_MAX + 3];
+    char joined[USTAR_PATH_MAX + 4]; /* with "./" before it and "/" behind it */
     size_t len = 0, from = 0;
 
-    if (prefix_len + name_len + 1 >= sizeof(joined))
+    if (prefix_len + name_len + 1 > sizeof(joined))
         return false;
     if (prefix_len > 0) {
         memcpy(joined, prefix, prefix_len);

@@ -93,6 +93,25 @@ static void test_bad_maps(void **state)
     assert_int_equal(convert(0, 0, 7), 0);
 }
 
+/* What the direct map must reach: RAM, and not what the firmware keeps at the end of the world. */
+static void test_ram_top(void **state)
+{
+    (void)state;
+    map_count = 0;
+    add(EfiConventionalMemory, 0, 100);
+    add(EfiACPIReclaimMemory, 100, 10);
+    add(EfiReservedMemoryType, 200, 10);
+    add(EfiRuntimeServicesData, 1u << 28, 10);
+    add(EfiMemoryMappedIO, 1u << 29, 10);
+    assert_int_equal(memmap_ram_top(ranges, convert(0, 0, 16)), 110 * PAGE);
+    assert_int_equal(memmap_ram_top(ranges, convert(105, 5, 16)), 110 * PAGE);
+    assert_int_equal(memmap_ram_top(ranges, convert(300, 5, 16)), 305 * PAGE);
+    assert_int_equal(memmap_ram_top(ranges, 0), 0);
+    map_count = 0;
+    add(EfiRuntimeServicesData, 0, 10);
+    assert_int_equal(memmap_ram_top(ranges, convert(0, 0, 16)), 0);
+}
+
 /* A longer descriptor than we know, as firmware uses (48 bytes under OVMF). */
 static void test_stride(void **state)
 {
@@ -111,7 +130,7 @@ static void test_stride(void **state)
 
 /* ---- leave.c, against a firmware whose map changes `stale` times after it was read */
 
-static unsigned stale, exits, allocations;
+static unsigned stale, exits, allocations, frees;
 static UINTN key_now, map_bytes_now;
 
 static EFI_STATUS EFIAPI fake_get_map(UINTN *bytes, EFI_MEMORY_DESCRIPTOR *to, UINTN *key,
@@ -139,6 +158,20 @@ static EFI_STATUS EFIAPI fake_allocate(EFI_MEMORY_TYPE type, UINTN bytes, void *
     return EFI_SUCCESS;
 }
 
+static EFI_STATUS EFIAPI fake_free(void *buffer)
+{
+    assert_ptr_equal(buffer, pool);
+    frees++;
+    return EFI_SUCCESS;
+}
+
+static EFI_STATUS EFIAPI fake_no_memory(EFI_MEMORY_TYPE type, UINTN bytes, void **out)
+{
+    (void)type, (void)bytes;
+    *out = pool; /* nothing may be made of this */
+    return EFI_OUT_OF_RESOURCES;
+}
+
 static EFI_STATUS EFIAPI fake_exit(EFI_HANDLE image, UINTN key)
 {
     (void)image;
@@ -157,10 +190,11 @@ static EFI_STATUS leave_with(unsigned stale_times, struct leave_map *m)
 
     services.GetMemoryMap = fake_get_map;
     services.AllocatePool = (void *)fake_allocate;
+    services.FreePool = fake_free;
     services.ExitBootServices = fake_exit;
     bs = &services;
     stale = stale_times;
-    exits = allocations = 0;
+    exits = allocations = frees = 0;
     key_now = 100;
     map_bytes_now = 20 * sizeof(EFI_MEMORY_DESCRIPTOR);
     assert_int_equal(leave_prepare(m), EFI_SUCCESS);
@@ -179,14 +213,34 @@ static void test_stale_key(void **state)
     assert_int_equal(allocations, 1); /* nothing is allocated after the first try */
     assert_int_equal(m.bytes, 23 * sizeof(EFI_MEMORY_DESCRIPTOR)); /* the map that holds */
     assert_int_equal(leave_with(1000, &m), EFI_INVALID_PARAMETER); /* gives up, does not hang */
+    assert_int_equal(frees, 0);
+    leave_cancel(&m);
+    leave_cancel(&m); /* once is enough */
+    assert_int_equal(frees, 1);
+}
+
+static void test_no_memory(void **state)
+{
+    struct leave_map m;
+
+    (void)state;
+    leave_with(0, &m); /* sets the services up */
+    bs->AllocatePool = (void *)fake_no_memory;
+    assert_int_equal(leave_prepare(&m), EFI_OUT_OF_RESOURCES);
+    leave_cancel(&m);
+    assert_int_equal(frees, 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sorted_and_merged), cmocka_unit_test(test_kernel_is_cut_out),
-        cmocka_unit_test(test_bad_maps),          cmocka_unit_test(test_stride),
+        cmocka_unit_test(test_sorted_and_merged),
+        cmocka_unit_test(test_kernel_is_cut_out),
+        cmocka_unit_test(test_bad_maps),
+        cmocka_unit_test(test_ram_top),
+        cmocka_unit_test(test_stride),
         cmocka_unit_test(test_stale_key),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,6 +150,49 @@ static void test_long_names(void **state)
     assert_entry("after", '0', "3");
 }
 
+/* 255 bytes are a name; what is taken off its ends does not count. */
+static void test_longest_name(void **state)
+{
+    char name[300] = "./";
+
+    (void)state;
+    memset(name + 2, 'n', USTAR_PATH_MAX);
+    start();
+    add("././@LongLink", "", 'L', name, strlen(name) + 1);
+    add("short", "", '0', "1", 1);
+    strcat(name, "/");
+    add("././@LongLink", "", 'L', name, strlen(name) + 1);
+    add("short", "", '5', "", 0);
+    open_all();
+    name[2 + USTAR_PATH_MAX] = '\0';
+    assert_entry(name + 2, '0', "1");
+    assert_entry(name + 2, '5', "");
+
+    strcat(name, "n");
+    start();
+    add("././@LongLink", "", 'L', name, strlen(name) + 1);
+    add("short", "", '0', "1", 1);
+    open_all();
+    assert_error("255");
+}
+
+/* A record that claims one byte more than its header has, at the very end of the archive. */
+static void test_pax_record_beyond_its_header(void **state)
+{
+    char pax[BLOCK + 1];
+
+    (void)state;
+    memset(pax, 'n', sizeof(pax));
+    memcpy(pax, "513 path=", 9);
+    start();
+    add("pax", "", 'x', pax, BLOCK);
+    open_bytes(used);
+    assert_error("without the end");
+    archive[used] = '\n'; /* what it claims to own; the rest of the archive is not looked at */
+    open_bytes(used + BLOCK);
+    assert_error("not a ustar");
+}
+
 static void test_damage(void **state)
 {
     uint8_t *h;
@@ -227,8 +270,12 @@ static int release(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_entries),    cmocka_unit_test(test_full_fields),
-        cmocka_unit_test(test_long_names), cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_entries),
+        cmocka_unit_test(test_full_fields),
+        cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_longest_name),
+        cmocka_unit_test(test_pax_record_beyond_its_header),
+        cmocka_unit_test(test_damage),
         cmocka_unit_test(test_mutations),
     };
     return cmocka_run_group_tests(tests, NULL, release);
