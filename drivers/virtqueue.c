@@ -77,8 +77,8 @@ void *vq_detach(struct virtqueue *vq)
 {
     if (vq->detached == 0)
         return NULL;
-    for (;;) {
-        struct vq_slot *slot = &vq->slots[vq->detach_next++ & vq->mask];
+    while (vq->detach_next <= vq->mask) {
+        struct vq_slot *slot = &vq->slots[vq->detach_next++];
         void *token = slot->token;
 
         if (token == NULL)
@@ -88,6 +88,7 @@ void *vq_detach(struct virtqueue *vq)
             free_all(vq);
         return token;
     }
+    panic("virtqueue: %u tokens were lost", vq->detached);
 }
 
 void vq_break(struct virtqueue *vq, const char *why)

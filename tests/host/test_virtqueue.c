@@ -581,6 +581,20 @@ static void test_reset_of_a_full_ring(void **state)
     pair_close(&p);
 }
 
+/* Every token is counted: one that has gone is not looked for for ever. */
+static void test_lost_token_panics(void **state)
+{
+    struct pair p;
+
+    (void)state;
+    two_outstanding(&p);
+    p.vq.slots[1].token = NULL;
+    vq_reset(&p.vq);
+    assert_ptr_equal(vq_detach(&p.vq), token_of(0));
+    EXPECT_PANIC(vq_detach(&p.vq));
+    pair_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -601,6 +615,7 @@ int main(void)
         cmocka_unit_test(test_random_garbage),
         cmocka_unit_test(test_reset_detaches),
         cmocka_unit_test(test_reset_of_a_full_ring),
+        cmocka_unit_test(test_lost_token_panics),
     };
 
     return cmocka_run_group_tests_name("virtqueue", tests, NULL, NULL);
