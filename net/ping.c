@@ -11,6 +11,7 @@
 #include <lwip/prot/icmp.h>
 #include <lwip/prot/icmp6.h>
 #include <lwip/raw.h>
+#include <lwip/stats.h>
 #include <string.h>
 
 /* Both versions' echo header (RFC 792, RFC 4443 §4.1): the same fields at the same places. */
@@ -38,6 +39,19 @@ static void keep_reply(struct ping *ping, const struct ping_reply *reply)
         ping->reply[ping->reply_head++ % PING_WINDOW] = *reply;
 }
 
+/* A raw PCB sees packets before ICMP looks at them: the checksum is ours to check. */
+static bool checksum_right(struct pbuf *p, uint16_t header_bytes, bool v6)
+{
+    uint16_t sum;
+
+    pbuf_remove_header(p, header_bytes);
+    sum = v6 ? ip6_chksum_pseudo(p, IP6_NEXTH_ICMP6, p->tot_len, ip6_current_src_addr(),
+                                 ip6_current_dest_addr())
+             : inet_chksum_pbuf(p);
+    pbuf_add_header_force(p, header_bytes);
+    return sum == 0;
+}
+
 /* raw_recv()'s callback, for every packet of the protocol: returns 1 when it was ours. */
 static u8_t ping_input(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_addr_t *from)
 {
@@ -58,6 +72,10 @@ static u8_t ping_input(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_
     if (reply.seq == 0 || (uint16_t)(ping->seq - reply.seq) >= PING_WINDOW ||
         (uint64_t)(uint16_t)(ping->seq - reply.seq) >= ping->transmitted)
         return 0; /* never asked, or too long ago */
+    if (!checksum_right(p, header_bytes, IP_IS_V6(from))) {
+        ICMP_STATS_INC(icmp.chkerr);
+        return 0;
+    }
     slot = reply.seq % PING_WINDOW;
     reply.rtt_us = (time_ns() - ping->sent_ns[slot]) / NS_PER_US;
     reply.bytes = (uint16_t)(p->tot_len - header_bytes);

@@ -7,7 +7,7 @@ $(LWIP_SOURCES): $(LWIP_STAMP) ;
 
 # ---------------------------------------------------------------- the stack on a fake NIC
 STACK_OBJS := $(patsubst src/%.c,$(H)/stack/%.o,$(LWIP_SRC)) \
-              $(patsubst %.c,$(H)/stack/%.o,$(addprefix net/,stack.c stack_rx.c stack_tx.c isn.c \
+              $(patsubst %.c,$(H)/stack/%.o,$(addprefix net/,stack.c stack_rx.c stack_tx.c isn.c ping.c \
                 port/port.c port/chksum.c port/isn_hook.c) \
                 $(wildcard tests/lwip/*.c) tests/host/fakes.c)
 

@@ -189,3 +189,43 @@ void make_solicitation(struct packet *k)
     k->data[1] = 0x33;
     memcpy(k->data + 2, group + 12, 4);
 }
+
+void repair(struct packet *k)
+{
+    uint8_t *ip = k->data + 14;
+    size_t header, left;
+    unsigned proto, at;
+    uint32_t sum = 0;
+
+    if (k->len < 14 + 40)
+        return;
+    left = k->len - 14;
+    if (get16(k->data + 12) == ETH_IP4) {
+        header = (size_t)(ip[0] & 15) * 4;
+        if (header < 20 || header > left)
+            return;
+        put16(ip + 10, 0);
+        put16(ip + 10, checksum(ip, header, 0));
+        if (get16(ip + 2) >= header && get16(ip + 2) <= left)
+            left = get16(ip + 2);
+        proto = ip[9];
+        for (unsigned i = 12; i < 20; i += 2)
+            sum += get16(ip + i);
+    } else if (get16(k->data + 12) == ETH_IP6) {
+        header = 40;
+        if (get16(ip + 4) <= left - 40)
+            left = 40 + get16(ip + 4);
+        proto = ip[6];
+        for (unsigned i = 8; i < 40; i += 2)
+            sum += get16(ip + i);
+    } else {
+        return;
+    }
+    left -= header;
+    at = proto == 6 ? 16 : proto == 17 ? 6 : 2;
+    if ((proto != 1 && proto != 6 && proto != 17 && proto != 58) || left < at + 2)
+        return;
+    sum = proto == 1 ? 0 : sum + proto + (uint32_t)left;
+    put16(ip + header + at, 0);
+    put16(ip + header + at, checksum(ip + header, left, sum));
+}

@@ -48,4 +48,7 @@ void make_ip6(struct packet *k, const uint8_t dst[16], unsigned next, const uint
 void make_echo6(struct packet *k, unsigned seq, size_t payload);
 void make_solicitation(struct packet *k); /* for our address */
 
+/* Put right checksums into a damaged frame, so that the damage gets past them. */
+void repair(struct packet *k);
+
 #endif

@@ -1,0 +1,243 @@
+/*
+ * TCP from frame to frame: no copy in either direction, who holds what while the device still
+ * reads it, a full ring, too many of everything.
+ */
+#include "stack_test.h"
+#include <lwip/netif.h>
+#include <lwip/priv/tcp_priv.h>
+
+static void test_tcp_without_a_copy(void **state)
+{
+    struct client c;
+    const struct sent_frame *f;
+
+    (void)state;
+    app.mode = APP_REPLY_BY_REFERENCE;
+    client_connect(&c, 40001);
+    assert_int_equal(app.accepted, 1);
+    fake_nic_clear();
+    client_send(&c, PSH | ACK, "GET", 3);
+    assert_int_equal(app.received, 3);
+    /* read where the NIC wrote it: frame offset 384, headers 14 + 20 + 20 */
+    assert_int_equal((uintptr_t)app.payload % PKTBUF_SIZE, 384 + 54);
+    assert_int_equal(app.tail, 0); /* nothing of an earlier frame behind it */
+    f = last_sent();
+    assert_int_equal(tcp_payload(f), app_page_len);
+    assert_int_equal(f->segs, 2);
+    assert_ptr_equal(f->seg_data[1], app_page); /* sent from where it lies */
+    assert_memory_equal(f->data + 54, app_page, app_page_len);
+    assert_int_equal(parse_tcp(f).ack, c.seq); /* the ACK rides on the answer */
+    assert_int_equal(fake_nic.sent_count, 1);
+
+    c.ack += app_page_len;
+    client_send(&c, FIN | ACK, NULL, 0);
+    assert_true(parse_tcp(last_sent()).flags & FIN);
+    c.ack++;
+    client_send(&c, ACK, NULL, 0);
+    assert_int_equal(lwip_stats.memp[MEMP_TCP_PCB]->used, 0); /* they closed first: no TIME_WAIT */
+}
+
+static void test_syn_ack_offers_our_options(void **state)
+{
+    struct client c;
+    const uint8_t *options;
+
+    (void)state;
+    client_connect(&c, 40002);
+    options = fake_nic.sent[0].data + 54;
+    assert_int_equal(options[0], 2); /* MSS */
+    assert_int_equal(get16(options + 2), 1460);
+    assert_memory_equal(options + 4, ((const uint8_t[]){ 1, 3, 3, TCP_RCV_SCALE }), 4);
+    assert_memory_equal(options + 8, ((const uint8_t[]){ 1, 1, 4, 2 }), 4); /* SACK permitted */
+}
+
+/* RFC 6528 through lwIP's hook: another tuple, another sequence space; the same one, a clock. */
+static void test_initial_sequence_numbers(void **state)
+{
+    struct client a, b, again;
+
+    (void)state;
+    client_connect(&a, 40010);
+    client_connect(&b, 40011);
+    assert_int_not_equal(a.ack, b.ack);
+    client_send(&a, RST, NULL, 0);
+    client_send(&b, RST, NULL, 0);
+    fake_time_ns += 400000;
+    client_connect(&again, 40010);
+    assert_int_equal(again.ack - a.ack, 100);
+}
+
+static void test_closed_port_is_refused(void **state)
+{
+    struct tcp_fields syn = { .sport = 4000, .dport = 81, .flags = SYN, .window = 1000, .seq = 9 };
+    struct packet k;
+
+    (void)state;
+    make_tcp(&k, &syn, NULL, 0);
+    input(&k);
+    assert_int_equal(parse_tcp(last_sent()).flags, RST | ACK);
+    assert_int_equal(parse_tcp(last_sent()).ack, 10);
+}
+
+/* The ring is full: nothing is lost and nothing waits for a retransmission timer. */
+static void test_full_ring_holds_segments_back(void **state)
+{
+    static char data[20 * 1460];
+    struct stack_stats before = glue();
+    struct client c;
+
+    (void)state;
+    client_connect(&c, 40003);
+    app.pcb->cwnd = 100000;
+    fake_nic_clear();
+    fake_nic.ring_room = 3;
+    fake_nic.hold = true;
+    assert_int_equal(tcp_write(app.pcb, data, sizeof(data), 0), ERR_OK);
+    tcp_output(app.pcb);
+    stack_round_end();
+    assert_int_equal(fake_nic.sent_count, 3);
+    assert_int_equal(glue().tx_ring_full - before.tx_ring_full, 1);
+    fake_nic.hold = false;
+    for (unsigned sent = 3; sent < 20; sent += 3) {
+        assert_int_equal(fake_nic.sent_count, sent);
+        stack_tx_complete(); /* frees all, and sends as many again as fit */
+        stack_round_end();
+    }
+    stack_tx_complete();
+    assert_int_equal(fake_nic.sent_count, 20);
+    assert_int_equal(app.pcb->nrtx, 0);
+    c.ack += sizeof(data);
+    client_send(&c, ACK, NULL, 0);
+    assert_int_equal(app.pcb->snd_buf, TCP_SND_BUF);
+}
+
+/* An acknowledgement frees the segment for TCP, but not what the device still reads. */
+static void test_acknowledged_but_still_in_the_ring(void **state)
+{
+    struct client c;
+    const uint8_t *queued;
+
+    (void)state;
+    app.mode = APP_ECHO;
+    client_connect(&c, 40004);
+    fake_nic.hold = true;
+    client_send(&c, PSH | ACK, "0123456789", 10);
+    queued = last_sent()->seg_data[0];
+    c.ack += 10;
+    client_send(&c, ACK, NULL, 0);
+    assert_null(app.pcb->unacked);
+    assert_memory_equal(queued, last_sent()->data, 54); /* ASan would tell */
+    fake_nic.hold = false;
+}
+
+/* No retransmission of a segment that the device has not sent yet. */
+static void test_no_retransmission_while_queued(void **state)
+{
+    struct client c;
+    unsigned sent;
+
+    (void)state;
+    app.mode = APP_ECHO;
+    client_connect(&c, 40005);
+    fake_nic.hold = true;
+    client_send(&c, PSH | ACK, "0123456789", 10);
+    sent = fake_nic.sent_count;
+    fake_time_advance(2500);
+    assert_int_equal(fake_nic.sent_count, sent);
+    fake_nic.hold = false;
+    fake_time_advance(5000);
+    assert_true(fake_nic.sent_count > sent);
+    c.ack += 10;
+    client_send(&c, ACK, NULL, 0);
+}
+
+/* A chain of more pieces than a descriptor chain takes is copied into one. */
+static void test_long_chain_is_copied(void **state)
+{
+    struct stack_stats before = glue();
+    struct pbuf *chain = pbuf_alloc(PBUF_RAW, 14, PBUF_RAM);
+    uint8_t expect[14 + 30];
+
+    (void)state;
+    memset(chain->payload, 'h', 14);
+    memset(expect, 'h', 14);
+    for (unsigned i = 0; i < 30; i++) {
+        struct pbuf *piece = pbuf_alloc(PBUF_RAW, 1, PBUF_RAM);
+
+        *(uint8_t *)piece->payload = (uint8_t)i;
+        expect[14 + i] = (uint8_t)i;
+        pbuf_cat(chain, piece);
+    }
+    assert_int_equal(stack_netif()->linkoutput(stack_netif(), chain), ERR_OK);
+    assert_int_equal(last_sent()->segs, 1);
+    assert_int_equal(last_sent()->len, sizeof(expect));
+    assert_memory_equal(last_sent()->data, expect, sizeof(expect));
+    assert_int_equal(glue().tx_too_many_segments - before.tx_too_many_segments, 1);
+    pbuf_free(chain);
+}
+
+/* Peers that leave a gap and send on can not take all receive buffers. */
+static void test_out_of_order_data_is_given_up(void **state)
+{
+    struct stack_stats before = glue();
+    struct client c[8];
+
+    (void)state;
+    for (unsigned i = 0; i < 8; i++)
+        client_connect(&c[i], 41000 + i);
+    for (unsigned n = 0; n < 60; n++) {
+        for (unsigned i = 0; i < 8; i++) {
+            struct client ahead = c[i];
+
+            ahead.seq += 1 + n * 100;
+            client_send(&ahead, ACK, "out of order", 12);
+        }
+        assert_true(fake_nic.buffers_out <= 257);
+    }
+    assert_true(glue().rx_reclaims > before.rx_reclaims);
+    for (unsigned i = 0; i < 8; i++)
+        client_send(&c[i], RST, NULL, 0);
+    assert_int_equal(fake_nic.buffers_out, 0);
+    app.pcb = NULL;
+}
+
+/* More connections than PCBs: the oldest TIME_WAIT makes room. */
+static void test_time_wait_is_recycled(void **state)
+{
+    struct client c;
+
+    (void)state;
+    app.mode = APP_CLOSE;
+    for (unsigned i = 0; i < MEMP_NUM_TCP_PCB + 200; i++) {
+        client_connect(&c, 10000 + i);
+        client_send(&c, PSH | ACK, "x", 1);
+        assert_true(parse_tcp(last_sent()).flags & FIN);
+        c.ack++;
+        client_send(&c, FIN | ACK, NULL, 0);
+        fake_nic_clear();
+    }
+    assert_int_equal(app.accepted, MEMP_NUM_TCP_PCB + 200);
+    assert_int_equal(lwip_stats.memp[MEMP_TCP_PCB]->used, MEMP_NUM_TCP_PCB);
+    fake_time_advance(59000);
+    assert_int_equal(lwip_stats.memp[MEMP_TCP_PCB]->used, MEMP_NUM_TCP_PCB);
+    fake_time_advance(2500); /* TIME_WAIT lasts 60 s, as on Linux */
+    assert_int_equal(lwip_stats.memp[MEMP_TCP_PCB]->used, 0);
+}
+
+int run_tcp_tests(void)
+{
+    const struct CMUnitTest tests[] = {
+        STACK_TEST(test_tcp_without_a_copy),
+        STACK_TEST(test_syn_ack_offers_our_options),
+        STACK_TEST(test_initial_sequence_numbers),
+        STACK_TEST(test_closed_port_is_refused),
+        STACK_TEST(test_full_ring_holds_segments_back),
+        STACK_TEST(test_acknowledged_but_still_in_the_ring),
+        STACK_TEST(test_no_retransmission_while_queued),
+        STACK_TEST(test_long_chain_is_copied),
+        STACK_TEST(test_out_of_order_data_is_given_up),
+        STACK_TEST(test_time_wait_is_recycled),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
