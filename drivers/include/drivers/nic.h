@@ -52,7 +52,9 @@ bool nic_rx_pending(struct nic *nic);
 void nic_rx_irq_disable(struct nic *nic);
 
 /* Unmask it and look again. Returns true when a frame came in before the device could see the
- * unmasking, so that no interrupt will tell: the caller must disable again and go on. */
+ * unmasking, so that no interrupt will tell: the caller must disable again and go on. Until its
+ * first call no top half raises SOFTIRQ_NET (nobody may have opened it yet), so that call always
+ * returns true. */
 bool nic_rx_irq_enable(struct nic *nic);
 
 /* One piece of a frame to send, in memory that is in the direct map (or the kernel image). */
@@ -81,8 +83,9 @@ void nic_flush(struct nic *nic);
 
 /*
  * The device broke the rules in a way that leaves its rings unknown (an id out of range or not
- * outstanding): it was silenced. nic_recover() resets and restarts it; tokens of frames that
- * were in flight come back through nic_tx_reap(). Returns false when it does not come back.
+ * outstanding, or its own wish for a reset): it was silenced. nic_recover() resets and restarts it;
+ * tokens of frames that were in flight come back through nic_tx_reap(). Returns false when it does
+ * not come back.
  */
 bool nic_broken(const struct nic *nic);
 bool nic_recover(struct nic *nic);
