@@ -114,7 +114,7 @@ void conn_forget_head(struct conn *conn)
 
 void conn_next_request(struct conn *conn)
 {
-    struct http_request request;
+    struct http_request request = { .method = HTTP_OTHER };
     int in_place = 0, r;
 
     if (conn->head_len == 0)

@@ -178,17 +178,18 @@ static void test_damaged(void **state)
     assert_non_null(site.not_found);
 }
 
-static void test_many(void **state)
+static void test_many_and_replaced(void **state)
 {
     char name[32], text[32];
 
     (void)state;
-    for (unsigned i = 0; i < 3000; i++) {
-        snprintf(name, sizeof(name), "d%u/f%u.txt", i % 7, i);
-        snprintf(text, sizeof(text), "file %u", i);
+    for (unsigned i = 0; i < 6000; i++) { /* each twice: entries are replaced amid their bucket */
+        snprintf(name, sizeof(name), "d%u/f%u.txt", i % 3000 % 7, i % 3000);
+        snprintf(text, sizeof(text), "file %u", i >= 3000 ? i - 3000 : i + 1);
         tar_file(&tar, name, text);
     }
     build();
+    assert_int_equal(site.files, 3000);
     for (unsigned i = 0; i < 3000; i++) {
         snprintf(name, sizeof(name), "d%u/f%u.txt", i % 7, i);
         snprintf(text, sizeof(text), "file %u", i);
@@ -243,10 +244,11 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_files),         TEST(test_heads),          TEST(test_directories),
-        TEST(test_last_one_wins), TEST(test_not_found_page), TEST(test_no_site),
-        TEST(test_damaged),       TEST(test_many),           TEST(test_out_of_memory),
-        TEST(test_whole_head),
+        TEST(test_files),          TEST(test_heads),
+        TEST(test_directories),    TEST(test_last_one_wins),
+        TEST(test_not_found_page), TEST(test_no_site),
+        TEST(test_damaged),        TEST(test_many_and_replaced),
+        TEST(test_out_of_memory),  TEST(test_whole_head),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
