@@ -86,8 +86,7 @@ static void napi_poll(void)
     napi.stats.packets += n;
     if (n == 0)
         napi.stats.empty_polls++;
-    nic_rx_refill(napi.nic);
-    stack_round_end(); /* one kick for all that was queued */
+    stack_round_end(); /* refill the ring; one kick for all that was queued */
     if (!napi_check_device())
         return;
 

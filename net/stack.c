@@ -73,6 +73,9 @@ static void reap_timer_expired(void *arg)
 void stack_round_end(void)
 {
     if (stack.nic != NULL) {
+        /* Not in polls alone: a ring that ran empty while all buffers were held raises no
+         * interrupt, so whoever frees them has to fill it. */
+        nic_rx_refill(stack.nic);
         nic_flush(stack.nic);
         if (!reap_timer.armed && nic_tx_outstanding(stack.nic) > 0)
             timer_set(&reap_timer, time_ns() + TX_LAZY_REAP_NS);

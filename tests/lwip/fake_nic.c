@@ -97,6 +97,12 @@ bool nic_link_up(struct nic *nic)
     return fake_nic.link_up;
 }
 
+void nic_rx_refill(struct nic *nic)
+{
+    (void)nic;
+    fake_nic.refills++;
+}
+
 bool nic_broken(const struct nic *nic)
 {
     (void)nic;

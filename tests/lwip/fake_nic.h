@@ -24,7 +24,7 @@ struct fake_nic {
     unsigned ring_room; /* frames that nic_tx() takes before it says full */
     bool hold;          /* completions stay in the device */
     bool link_up, broken;
-    unsigned kicks, outstanding;
+    unsigned kicks, refills, outstanding;
     struct sent_frame sent[SENT_MAX]; /* since fake_nic_clear() */
     unsigned sent_count;
     void *token[SENT_MAX]; /* outstanding, oldest first */

@@ -5,7 +5,9 @@
  *
  * After start() the app lives in lwIP's callbacks: softirq context, run to completion, no
  * waiting. Payload is read in the buffers that the NIC wrote (pbufs), and sent by reference
- * (tcp_write without TCP_WRITE_FLAG_COPY) from memory that stays valid until it is acknowledged.
+ * (tcp_write without TCP_WRITE_FLAG_COPY) from memory that stays valid until it is acknowledged,
+ * and for one transmit ring's time longer: a retransmission may still be queued when the ACK of
+ * the first copy arrives. Memory that never changes (the site) is always right.
  */
 #ifndef APPS_APP_H
 #define APPS_APP_H
