@@ -35,10 +35,22 @@ WEAK void panic(const char *fmt, ...)
     abort();
 }
 
-WEAK enum context context_current(void) { return fake_context; }
-WEAK bool context_is_bottom_half(void) { return fake_context == CONTEXT_SOFTIRQ; }
-WEAK uint64_t time_ns(void) { return fake_time_ns; }
-WEAK void softirq_raise(enum softirq nr) { fake_softirq_raised |= 1u << nr; }
+WEAK enum context context_current(void)
+{
+    return fake_context;
+}
+WEAK bool context_is_bottom_half(void)
+{
+    return fake_context == CONTEXT_SOFTIRQ;
+}
+WEAK uint64_t time_ns(void)
+{
+    return fake_time_ns;
+}
+WEAK void softirq_raise(enum softirq nr)
+{
+    fake_softirq_raised |= 1u << nr;
+}
 
 WEAK void printk(const char *fmt, ...)
 {

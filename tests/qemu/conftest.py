@@ -63,6 +63,7 @@ def shared_guest():
 def wired_guest():
     with qemu.Guest(cfg=WIRED_CFG, net="wire") as guest:
         guest.wait_prompt()
+        guest.wait_for("(link-local)")  # before that its IPv6 address is tentative (RFC 4862)
         yield guest
 
 
