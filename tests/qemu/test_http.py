@@ -299,6 +299,7 @@ def test_aborted_clients(web):
         client.send(said)
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         client.socket.close()  # with a reset
+    assert web.get("/data.json")[2] == b"{}"  # behind them: they have been accepted by now
     wait_closed(web)
     assert web.get("/data.json")[2] == b"{}"
 
@@ -327,6 +328,7 @@ def test_reader_that_stopped(hasty):
     before = hasty.console_json("http")["stalled"]
     with Client(hasty, rcvbuf=4096) as client:
         client.send(get("/big.bin") * 8)  # more than this host's buffers take
+        assert client.socket.recv(1) == b"H"  # it is connected, and being answered
         wait_closed(hasty)
         assert hasty.console_json("http")["stalled"] == before + 1
 
