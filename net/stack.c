@@ -14,6 +14,7 @@
 #include <lwip/ethip6.h>
 #include <lwip/init.h>
 #include <lwip/netif.h>
+#include <lwip/priv/tcp_priv.h>
 #include <lwip/timeouts.h>
 #include <net/stack.h>
 #include <netif/ethernet.h>
@@ -55,10 +56,24 @@ static void lwip_timer_update(void)
         timer_set(&lwip_timer, deadline_ns);
 }
 
+/*
+ * lwIP 2.2.1 leaves a connection's persist timer running when the byte of a window probe is
+ * acknowledged and it was the last one, and its slow timer then asserts that there is something to
+ * send. Peers can bring that about, so the timer is stopped here, before lwIP's timers run: with
+ * nothing to send there is no window to probe for (RFC 9293 §3.8.6.1).
+ */
+static void stop_idle_persist_timers(void)
+{
+    for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next)
+        if (pcb->unsent == NULL)
+            pcb->persist_backoff = 0;
+}
+
 static void lwip_timer_expired(void *arg)
 {
     (void)arg;
     stack_tx_complete();
+    stop_idle_persist_timers();
     sys_check_timeouts();
     stack_round_end();
 }

@@ -186,9 +186,12 @@ int stack_test_setup_group(void **state)
 
 void client_send(struct client *c, unsigned flags, const void *data, size_t len)
 {
-    struct tcp_fields t = {
-        .sport = c->port, .dport = 80, .flags = flags, .window = 65000, .seq = c->seq, .ack = c->ack
-    };
+    struct tcp_fields t = { .sport = c->port,
+                            .dport = 80,
+                            .flags = flags,
+                            .window = c->window,
+                            .seq = c->seq,
+                            .ack = c->ack };
     struct packet k;
 
     make_tcp(&k, &t, data, len);
@@ -234,6 +237,6 @@ void client_connect(struct client *c, unsigned port)
     got = parse_tcp(last_sent());
     assert_int_equal(got.flags, SYN | ACK);
     assert_int_equal(got.ack, 1001);
-    *c = (struct client){ .port = port, .seq = 1001, .ack = got.seq + 1 };
+    *c = (struct client){ .port = port, .window = 65000, .seq = 1001, .ack = got.seq + 1 };
     client_send(c, ACK, NULL, 0);
 }

@@ -42,6 +42,7 @@ void introduce_peer(void);
 
 struct client {
     unsigned port;
+    unsigned window; /* as it stands in the header: units of 128 bytes */
     uint32_t seq, ack;
 };
 void client_connect(struct client *c, unsigned port);

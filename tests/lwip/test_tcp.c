@@ -111,6 +111,61 @@ static void test_full_ring_holds_segments_back(void **state)
     assert_int_equal(app.pcb->snd_buf, TCP_SND_BUF);
 }
 
+/* The last frame that is IPv4: timers send for IPv6 in between. */
+static const struct sent_frame *last_sent_ip4(void)
+{
+    unsigned i = fake_nic.sent_count;
+
+    assert_true(i <= SENT_MAX);
+    while (i-- > 0)
+        if (get16(fake_nic.sent[i].data + 12) == ETH_IP4)
+            return &fake_nic.sent[i];
+    fail_msg("nothing was sent over IPv4");
+    return NULL;
+}
+
+/*
+ * A window that closes at the worst moment: lwIP splits its segment, probes the closed window with
+ * the last byte, and when that byte is acknowledged it has nothing left to send but goes on as if
+ * it had, which lwIP itself asserts against. Eight packets of anybody's must not stop the machine.
+ */
+static void test_window_that_closes_on_the_last_byte(void **state)
+{
+    static const char data[129];
+    struct client c;
+
+    (void)state;
+    client_connect(&c, 40010);
+    client_send(&c, PSH | ACK, "x", 1);
+    c.window = 1; /* 128 bytes: one less than is sent */
+    client_send(&c, PSH | ACK, "y", 1);
+    assert_int_equal(app.pcb->snd_wnd, 128);
+    fake_nic_clear();
+    assert_int_equal(tcp_write(app.pcb, data, sizeof(data), 0), ERR_OK);
+    tcp_output(app.pcb);
+    fake_time_advance(3000);
+    assert_int_equal(tcp_payload(last_sent_ip4()), 128);
+    c.ack += 128;
+    c.window = 0;
+    client_send(&c, ACK, NULL, 0);
+    fake_time_advance(3000);
+    assert_int_equal(tcp_payload(last_sent_ip4()), 1); /* the probe */
+    c.ack += 1;
+    client_send(&c, ACK, NULL, 0);
+    assert_null(app.pcb->unsent);
+    assert_null(app.pcb->unacked);
+    fake_time_advance(10000);
+
+    /* And the connection still works: */
+    c.window = 65000;
+    client_send(&c, ACK, NULL, 0);
+    assert_int_equal(tcp_write(app.pcb, data, sizeof(data), 0), ERR_OK);
+    tcp_output(app.pcb);
+    assert_int_equal(tcp_payload(last_sent_ip4()), sizeof(data));
+    c.ack += sizeof(data);
+    client_send(&c, ACK, NULL, 0);
+}
+
 /* Buffers may come free in any round, not only in a poll. Were the receive ring empty by then, no
  * interrupt would ever start a poll that fills it again. */
 static void test_every_round_refills_the_ring(void **state)
@@ -248,6 +303,7 @@ int run_tcp_tests(void)
         STACK_TEST(test_closed_port_is_refused),
         STACK_TEST(test_full_ring_holds_segments_back),
         STACK_TEST(test_every_round_refills_the_ring),
+        STACK_TEST(test_window_that_closes_on_the_last_byte),
         STACK_TEST(test_acknowledged_but_still_in_the_ring),
         STACK_TEST(test_no_retransmission_while_queued),
         STACK_TEST(test_long_chain_is_copied),
