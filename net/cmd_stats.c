@@ -76,12 +76,19 @@ static const struct field napi_fields[] = {
 };
 
 static const struct field stack_fields[] = {
-    FIELD(stack_stats, rx_frames),    FIELD(stack_stats, rx_vlan),
-    FIELD(stack_stats, rx_ethertype), FIELD(stack_stats, rx_other_host),
-    FIELD(stack_stats, rx_truncated), FIELD(stack_stats, rx_held),
-    FIELD(stack_stats, rx_reclaims),  FIELD(stack_stats, tx_frames),
-    FIELD(stack_stats, tx_ring_full), FIELD(stack_stats, tx_too_many_segments),
-    FIELD(stack_stats, tx_no_memory), FIELD(stack_stats, tx_no_device),
+    FIELD(stack_stats, rx_frames),
+    FIELD(stack_stats, rx_vlan),
+    FIELD(stack_stats, rx_ethertype),
+    FIELD(stack_stats, rx_other_host),
+    FIELD(stack_stats, rx_truncated),
+    FIELD(stack_stats, rx_held),
+    FIELD(stack_stats, rx_reclaims),
+    FIELD(stack_stats, rx_aborts),
+    FIELD(stack_stats, tx_frames),
+    FIELD(stack_stats, tx_ring_full),
+    FIELD(stack_stats, tx_too_many_segments),
+    FIELD(stack_stats, tx_no_memory),
+    FIELD(stack_stats, tx_no_device),
 };
 
 static const struct field proto_fields[] = {

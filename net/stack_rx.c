@@ -8,6 +8,7 @@
 #include <kernel/lib.h>
 #include <lwip/etharp.h>
 #include <lwip/pbuf.h>
+#include <lwip/priv/tcp_priv.h>
 #include <lwip/prot/ethernet.h>
 #include <lwip/prot/ieee.h>
 #include <lwip/prot/ip4.h>
@@ -118,20 +119,45 @@ void stack_input(struct pktbuf *buf)
     ethernet_input(p, &stack.netif); /* takes p in any case */
 }
 
+/* The connection with the longest chain of data that its app has refused so far, or NULL. */
+static struct tcp_pcb *largest_refuser(void)
+{
+    struct tcp_pcb *largest = NULL;
+    u16_t most = 0;
+
+    for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next) {
+        u16_t held = pcb->refused_data != NULL ? pbuf_clen(pcb->refused_data) : 0;
+
+        if (held > most) {
+            most = held;
+            largest = pcb;
+        }
+    }
+    return largest;
+}
+
 /*
- * Out-of-order segments stay in their receive buffers until the gap is filled. Peers that never
- * fill it must not take the whole pool, or nothing could be received any more: what they sent is
- * dropped, one connection's queue at a time, and they have to send it again.
+ * Received data stays in its receive buffers while it is out of order, or while the app refuses
+ * it. Peers must not take the whole pool that way, or nothing could be received any more. First
+ * out-of-order data is dropped, one connection's queue at a time: it has to be sent again. Where
+ * that is not enough, connections whose app does not get on are reset, the largest first. At the
+ * end of a round, never inside a callback of lwIP's: connections go away here.
  */
 void stack_rx_reclaim(void)
 {
-    uint64_t before;
-
     while (stack.stats.rx_held > stack.rx_held_max) {
-        before = stack.stats.rx_held;
+        uint64_t before = stack.stats.rx_held;
+
         pbuf_free_ooseq();
-        if (stack.stats.rx_held == before)
-            return; /* the rest is the app's */
-        stack.stats.rx_reclaims++;
+        if (stack.stats.rx_held == before) {
+            struct tcp_pcb *pcb = largest_refuser();
+
+            if (pcb == NULL)
+                return; /* the rest is the app's own, which bounds it */
+            tcp_abort(pcb);
+            stack.stats.rx_aborts++;
+        } else {
+            stack.stats.rx_reclaims++;
+        }
     }
 }

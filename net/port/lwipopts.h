@@ -125,7 +125,7 @@ void lwip_port_free(void *p);
 #define TCP_SNDLOWAT     (32 * 1024) /* used by the blocking APIs only, but checked */
 
 /* Out-of-order data waits in packet buffers: at most this much a connection; when the pool runs
- * dry the stack gives all of it back (stack_reclaim()). */
+ * dry the stack gives all of it back (stack_rx_reclaim()). */
 #define TCP_QUEUE_OOSEQ     1
 #define TCP_OOSEQ_MAX_PBUFS 64
 #define LWIP_TCP_SACK_OUT   1 /* tell the peer what arrived (RFC 2018): it resends less */

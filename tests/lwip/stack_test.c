@@ -22,6 +22,8 @@ static err_t app_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
         tcp_close(pcb);
         return ERR_OK;
     }
+    if (app.mode == APP_REFUSE)
+        return ERR_MEM;
     app.received += p->tot_len;
     app.payload = p->payload;
     app.tail = 0;

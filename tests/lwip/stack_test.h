@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-enum app_mode { APP_DISCARD, APP_ECHO, APP_REPLY_BY_REFERENCE, APP_CLOSE };
+enum app_mode { APP_DISCARD, APP_ECHO, APP_REPLY_BY_REFERENCE, APP_CLOSE, APP_REFUSE };
 
 struct app_state {
     enum app_mode mode;

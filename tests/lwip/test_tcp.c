@@ -271,6 +271,32 @@ static void test_out_of_order_data_is_given_up(void **state)
     app.pcb = NULL;
 }
 
+/* Nor can peers whose data the app refuses: lwIP keeps it, in the same buffers. */
+static void test_refused_data_is_given_up(void **state)
+{
+    struct stack_stats before = glue();
+    struct client c[16];
+
+    (void)state;
+    app.mode = APP_REFUSE;
+    for (unsigned i = 0; i < 16; i++) {
+        client_connect(&c[i], 42000 + i);
+        for (unsigned n = 50; n > 0; n--) { /* a gap, which one byte then fills */
+            struct client ahead = c[i];
+
+            ahead.seq += n;
+            client_send(&ahead, ACK, "x", 1);
+        }
+        client_send(&c[i], ACK, "x", 1);
+        assert_true(fake_nic.buffers_out <= 257);
+    }
+    assert_true(glue().rx_aborts > before.rx_aborts);
+    while (tcp_active_pcbs != NULL)
+        tcp_abort(tcp_active_pcbs);
+    assert_int_equal(fake_nic.buffers_out, 0);
+    app.pcb = NULL;
+}
+
 /* More connections than PCBs: the oldest TIME_WAIT makes room. */
 static void test_time_wait_is_recycled(void **state)
 {
@@ -308,6 +334,7 @@ int run_tcp_tests(void)
         STACK_TEST(test_no_retransmission_while_queued),
         STACK_TEST(test_long_chain_is_copied),
         STACK_TEST(test_out_of_order_data_is_given_up),
+        STACK_TEST(test_refused_data_is_given_up),
         STACK_TEST(test_time_wait_is_recycled),
     };
 

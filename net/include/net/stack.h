@@ -52,6 +52,7 @@ struct stack_stats {
     uint64_t rx_truncated;         /* too short for its Ethernet, IP or ARP header */
     uint64_t rx_held;              /* now: receive buffers that lwIP or the app keeps */
     uint64_t rx_reclaims;          /* out-of-order TCP data given up: too many buffers held */
+    uint64_t rx_aborts;            /* connections reset because their app refused too much */
     uint64_t tx_frames;            /* handed to the device */
     uint64_t tx_ring_full;         /* lwIP was told to try again later */
     uint64_t tx_too_many_segments; /* copied into one buffer instead */
