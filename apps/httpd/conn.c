@@ -61,10 +61,15 @@ static void conn_detach(struct conn *conn)
     tcp_poll(conn->pcb, NULL, 0);
 }
 
-/* Our FIN is queued, and what is left lwIP does alone. */
+/*
+ * Our FIN is queued, and what is left lwIP does alone: minutes, when the peer never acknowledges
+ * it. Such connections are outside of http_max_connections, so the lowest priority lets a newcomer
+ * have their PCBs.
+ */
 static err_t conn_release(struct conn *conn)
 {
     conn_detach(conn);
+    tcp_setprio(conn->pcb, TCP_PRIO_MIN);
     tcp_close(conn->pcb);
     conn_free(conn);
     return ERR_OK;
@@ -136,14 +141,27 @@ static void conn_advance(struct conn *conn)
     conn_drop_input(conn);
 }
 
+/* A chain that came at once, when a gap was filled, was taken before its first answer blocked. */
+static bool conn_holds_too_much(const struct conn *conn)
+{
+    return conn->held > HELD_PBUFS_CONN_MAX ||
+           (conn->held > 0 && httpd.stats.held_pbufs > HELD_PBUFS_ALL_MAX);
+}
+
 /*
  * The end of every callback. One burst: all that was written leaves in this tcp_output(), or,
  * inside tcp_input(), in the one that lwIP does when the callback has returned.
  */
 static err_t conn_run(struct conn *conn)
 {
+    bool held_before = conn->held > 0;
+
     conn_advance(conn);
     conn_account_held(conn);
+    if (!held_before && conn_holds_too_much(conn)) {
+        httpd.stats.stalled++;
+        return conn_abort(conn);
+    }
     if (conn->consumed > 0) {
         tcp_recved(conn->pcb, (u16_t)conn->consumed);
         conn->consumed = 0;

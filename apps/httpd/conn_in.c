@@ -101,6 +101,8 @@ static int conn_gather(struct conn *conn, struct http_request *request)
         r = http_request_parse(conn->head, conn->head_len, request);
         if (r != 0)
             return r;
+        if (end != 0)
+            conn->head_len = 0; /* nothing but empty lines, which may stand before a request */
     }
     return 0;
 }

@@ -20,8 +20,8 @@ struct http_stats {
     uint64_t responses[6]; /* by class of status: [2] are the 2xx... */
     uint64_t bytes;        /* given to TCP: heads and bodies */
     uint64_t idle_closed;  /* keep-alive connections that said nothing for too long */
-    uint64_t stalled;      /* aborted: the peer took nothing for too long */
-    uint64_t reset;        /* by the peer, or given up by TCP */
+    uint64_t stalled; /* aborted: the peer took nothing for too long, or sent too much meanwhile */
+    uint64_t reset;   /* by the peer, or given up by TCP */
 };
 
 struct httpd {

@@ -568,6 +568,45 @@ static void test_held_bound(void **state)
     }
 }
 
+/* A chain that comes at once (a gap was filled) is looked at before the first answer blocks. */
+static void test_held_bound_of_one_chain(void **state)
+{
+    static char many[4000];
+    struct peer *peers[40];
+
+    (void)state;
+    strcpy(many, GET("/big.bin"));
+    for (unsigned i = 0; i < 60; i++)
+        strcat(many, GET("/a.txt"));
+    for (unsigned i = 0; i < ARRAY_SIZE(peers); i++) {
+        peers[i] = peer_connect(2048);
+        peer_send(peers[i], many, strlen(many), 64);
+        assert_true(httpd.stats.held_pbufs <= 256);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(peers); i++) {
+        peer_reset(peers[i]);
+        peer_free(peers[i]);
+    }
+    assert_int_equal(fake_pbufs_live, 0);
+}
+
+/* Empty lines before a request are passed over (RFC 9112 §2.2), however many, and kept nowhere. */
+static void test_many_empty_lines(void **state)
+{
+    static char lines[1400];
+    struct peer *peer = peer_connect(SND_BUF);
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(lines); i += 2)
+        memcpy(lines + i, "\r\n", 2);
+    for (unsigned i = 0; i < 12; i++)
+        peer_send(peer, lines, sizeof(lines), 1);
+    peer_send_text(peer, GET("/a.txt"));
+    peer_ack_all(peer);
+    assert_int_equal(only_answer(peer, false).status, 200);
+    leave(peer);
+}
+
 /* ---------------------------------------------------------------- ends */
 
 static void test_half_close(void **state)
@@ -700,6 +739,8 @@ static void test_linger_ends(void **state)
     pass(peer, 2);
     assert_true(peer_app_done(peer));
     assert_false(peer_got_reset(peer));
+    /* Forgotten by us, not by lwIP: a newcomer may have its PCB. */
+    assert_int_equal(peer_prio(peer), TCP_PRIO_MIN);
     peer_free(peer);
 }
 
@@ -805,6 +846,8 @@ int main(void)
         TEST(test_idle_timeout),
         TEST(test_body_timeout),
         TEST(test_stalled_reader),
+        TEST(test_held_bound_of_one_chain),
+        TEST(test_many_empty_lines),
         TEST(test_linger_ends),
         TEST(test_fin_before_all_is_acknowledged),
         TEST(test_max_connections),
