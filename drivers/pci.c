@@ -161,6 +161,8 @@ static void bar_probe(const struct pci_function *f, unsigned offset, bool is_64,
     out->bytes = mask & -mask; /* the lowest address bit that can be set */
 }
 
+#define PHYS_END (1ull << 52) /* what a page table entry can hold (SDM vol 3 §4.4) */
+
 /* What is wrong with where it lies, or NULL. */
 static const char *bar_fault(const struct pci_bar *bar)
 {
@@ -168,7 +170,7 @@ static const char *bar_fault(const struct pci_bar *bar)
         return "does not exist";
     if (bar->base == 0)
         return "was given no address by the firmware";
-    if (bar->base + bar->bytes < bar->base || bar->base % bar->bytes != 0)
+    if (bar->base >= PHYS_END || bar->bytes > PHYS_END - bar->base || bar->base % bar->bytes != 0)
         return "has an impossible address";
     return NULL;
 }

@@ -63,6 +63,7 @@ struct virtio_pci {
     uint32_t notify_multiplier;
     volatile void *notify[QUEUES_MAX];
     struct pci_msix msix;
+    bool intx; /* it interrupts by its line */
     char name[40];
 };
 
@@ -180,7 +181,9 @@ bool virtio_pci_reset(struct virtio_pci *dev)
         }
         time_spin_ns(10 * NS_PER_US);
     }
-    pci_command(dev->f, PCI_COMMAND_MASTER, 0); /* it may use memory; it has nothing to use yet */
+    /* It may use memory (it has nothing to use yet), and the line that virtio_pci_silence() took.
+     */
+    pci_command(dev->f, PCI_COMMAND_MASTER, dev->intx ? PCI_COMMAND_INTX_DISABLE : 0);
     return true;
 }
 
@@ -324,6 +327,7 @@ unsigned virtio_pci_msix_entries(const struct virtio_pci *dev)
 void virtio_pci_msix(struct virtio_pci *dev, const int *vectors, unsigned count)
 {
     pci_msix_enable(&dev->msix, true);
+    dev->intx = false;
     for (unsigned i = 0; i < count; i++)
         pci_msix_route(&dev->msix, i, vectors[i]);
 }
@@ -331,7 +335,8 @@ void virtio_pci_msix(struct virtio_pci *dev, const int *vectors, unsigned count)
 bool virtio_pci_intx(struct virtio_pci *dev, int vector)
 {
     pci_msix_enable(&dev->msix, false);
-    return pci_intx_route(dev->f, vector);
+    dev->intx = pci_intx_route(dev->f, vector);
+    return dev->intx;
 }
 
 /* Without MSI-X the vector registers are not there to be written. */

@@ -25,6 +25,7 @@ static int interrupts_json(struct console *con, const struct irq_counts *counts)
     json_u64(&j, "spurious", counts->spurious);
     json_u64(&j, "unexpected", counts->unexpected);
     json_u64(&j, "errors", counts->apic_errors);
+    json_u64(&j, "error_status", counts->apic_error_status);
     json_end(&j);
     return 0;
 }
@@ -48,7 +49,8 @@ static int cmd_interrupts(struct console *con, int argc, char **argv)
     console_printf(con, "SPU: %10lu  Spurious interrupts\n", counts.spurious);
     console_printf(con, "UNX: %10lu  Interrupts on vectors that nobody requested\n",
                    counts.unexpected);
-    console_printf(con, "ERR: %10lu\n", counts.apic_errors);
+    console_printf(con, "ERR: %10lu  Local APIC errors (status 0x%x)\n", counts.apic_errors,
+                   counts.apic_error_status);
     return 0;
 }
 

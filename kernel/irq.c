@@ -40,7 +40,7 @@ static void take_error(void *arg)
 {
     (void)arg;
     counts.apic_errors++;
-    printk_ratelimited("lapic: error interrupt, status 0x%x", lapic_take_errors());
+    counts.apic_error_status |= lapic_take_errors();
 }
 
 static void set_vector(unsigned vector, const char *name, irq_handler *handler, void *arg)

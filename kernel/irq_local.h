@@ -11,6 +11,7 @@ struct irq_counts {
     uint64_t spurious;    /* the local APIC withdrew an interrupt while the CPU asked for it */
     uint64_t unexpected;  /* a vector that nobody requested */
     uint64_t apic_errors; /* the local APIC's error interrupt */
+    uint32_t apic_error_status; /* all bits it ever gave as a reason (SDM vol 3 §11.5.3) */
 };
 void irq_counts(struct irq_counts *out);
 

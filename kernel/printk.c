@@ -5,9 +5,11 @@
  */
 #include "logring.h"
 #include <kernel/console.h>
+#include <kernel/context.h>
 #include <kernel/cpu.h>
 #include <kernel/fmt.h>
 #include <kernel/lib.h>
+#include <kernel/panic.h>
 #include <kernel/printk.h>
 #include <kernel/serial.h>
 #include <kernel/time.h>
@@ -71,6 +73,7 @@ void printk(const char *fmt, ...)
     size_t len;
     bool irq;
 
+    ASSERT(!cpu_is_up() || context_current() != CONTEXT_IRQ);
     va_start(ap, fmt);
     len = (size_t)fmt_vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);

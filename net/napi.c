@@ -40,7 +40,7 @@ static unsigned napi_receive(unsigned budget)
 static bool napi_check_device(void)
 {
     if (unlikely(nic_broken(napi.nic))) {
-        printk("net: the network card broke the rules of its rings; resetting it");
+        printk_ratelimited("net: the network card broke the rules of its rings; resetting it");
         if (!nic_recover(napi.nic)) {
             printk("net: the network card does not come back");
             napi.device_lost = true;

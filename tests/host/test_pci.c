@@ -197,6 +197,8 @@ static void test_bad_bars(void **state)
     assert_non_null(strstr(fake_printk_last, "upper half"));
     fake_pci_bar(dev, 2, 0xfffffffffffff000, 4096, true);
     assert_false(pci_bar(&f, 2, &bar)); /* its end is 2^64 */
+    fake_pci_bar(dev, 2, 1ull << 52, 4096, true);
+    assert_false(pci_bar(&f, 2, &bar)); /* no page table reaches it */
 }
 
 static void test_map(void **state)

@@ -530,6 +530,13 @@ static void test_intx(void **state)
     assert_int_equal(fake_route.vector, 60);
     assert_int_equal(net->config[0x9b], 0); /* MSI-X is off, the line is on */
     assert_false(net->config[PCI_COMMAND + 1] & PCI_COMMAND_INTX_DISABLE >> 8);
+    d.status = 15;
+    d.hangs = true;
+    virtio_pci_silence(dev);
+    assert_true(net->config[PCI_COMMAND + 1] & PCI_COMMAND_INTX_DISABLE >> 8);
+    d.hangs = false;
+    assert_true(virtio_pci_reset(dev)); /* it comes back, and so does its line */
+    assert_false(net->config[PCI_COMMAND + 1] & PCI_COMMAND_INTX_DISABLE >> 8);
     d.isr = 3;
     assert_int_equal(virtio_pci_isr(dev), 3);
     assert_int_equal(virtio_pci_isr(dev), 0);

@@ -10,8 +10,8 @@
 
 /*
  * Log one line (no trailing newline), stamped with time_ns(). By convention "subsystem: what".
- * Any context; never waits: where the serial ring is full the echo is dropped (and counted),
- * the log keeps it.
+ * Any context but a top half, which has no time for it (asserted). Never waits: where the serial
+ * ring is full the echo is dropped (and counted), the log keeps it.
  */
 void printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
