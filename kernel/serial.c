@@ -224,7 +224,8 @@ void serial_start(void)
     softirq_open(SOFTIRQ_SERIAL, "serial", serial_bottom_half);
     vector = irq_request("serial", serial_top_half, NULL);
     if (vector < 0 || !irq_route_gsi(gsi, vector, level, active_low)) {
-        printk("serial: no interrupt for GSI %u, the console stays polled", gsi);
+        printk("serial: no interrupt for GSI %u: input is seen when something else wakes the CPU",
+               gsi);
         return;
     }
     irq = irq_save();
