@@ -19,8 +19,9 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
 
+APPS := $(filter-out include,$(patsubst apps/%/,%,$(wildcard apps/*/)))
 ifeq ($(wildcard apps/$(APP)/*.c),)
-$(error APP=$(APP): there is no apps/$(APP)/; choose one of: $(patsubst apps/%/,%,$(filter-out apps/include/,$(wildcard apps/*/))))
+$(error APP=$(APP): there is no apps/$(APP)/; choose one of: $(APPS))
 endif
 
 # ---------------------------------------------------------------- what the machine needs
@@ -133,18 +134,32 @@ include boot/boot.mk
 $(BUILD)/site.tar: FORCE | deps-build
 	@scripts/mksite.sh $(SITE) $@
 
+# Which file CONFIG names, and what is in it, may both change: checked, then copied when different.
+$(BUILD)/cfgcheck: scripts/cfgcheck.c boot/cfg.c boot/include/boot/cfg.h | deps-build
+	@mkdir -p $(@D)
+	@$(HOSTCC) -O1 $(WARN) -Iboot/include $(filter %.c,$^) -o $@
+
+$(BUILD)/tophalf.cfg: FORCE $(BUILD)/cfgcheck
+	@$(BUILD)/cfgcheck $(CONFIG)
+	@cmp -s $(CONFIG) $@ || { cp $(CONFIG) $@ && echo "  CONFIG  $(CONFIG)"; }
+
 IMAGE := $(BUILD)/tophalf.img
-$(IMAGE): $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(CONFIG) $(BUILD)/site.tar scripts/mkimage.sh
-	@scripts/mkimage.sh $@ $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(CONFIG) $(BUILD)/site.tar
+$(IMAGE): $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/tophalf.cfg $(BUILD)/site.tar scripts/mkimage.sh
+	@scripts/mkimage.sh $@ $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/tophalf.cfg $(BUILD)/site.tar
+	@echo "  IMAGE   $@"
+
+# The guest's port that `make run` leads PORT of this machine to: where the app listens.
+GUEST_PORT_echo := 7
+GUEST_PORT ?= $(or $(GUEST_PORT_$(APP)),80)
 
 .PHONY: image run debug
 image: $(IMAGE) ## build build/tophalf.img (the default target)
 
 run: deps-run $(IMAGE) ## boot it in QEMU: http://127.0.0.1:8080, console here, Ctrl-A X ends
-	@scripts/run.sh $(IMAGE)
+	@APP=$(APP) GUEST_PORT=$(GUEST_PORT) scripts/run.sh $(IMAGE)
 
 debug: deps-run $(IMAGE) ## the same, QEMU waiting for gdb, which starts with symbols loaded
-	@GDB=1 scripts/run.sh $(IMAGE)
+	@GDB=1 APP=$(APP) GUEST_PORT=$(GUEST_PORT) scripts/run.sh $(IMAGE)
 
 # ---------------------------------------------------------------- tests
 include tests/host/tests.mk
@@ -168,5 +183,6 @@ clean: ## remove the build folder (the download cache stays)
 	@rm -rf $(BUILD)
 
 help: ## this list
-	@echo "make TARGET [APP=httpd|echo] [SITE=dir] [CONFIG=file] [ACCEL=tcg|kvm] [CROSS_COMPILE=prefix] [DEBUG=1]"
+	@echo "make TARGET [APP=$(subst $() ,|,$(APPS))] [SITE=dir] [CONFIG=file] [PORT=8080] [GUEST_PORT=80]"
+	@echo "            [MEM=256M] [ACCEL=tcg|kvm] [CROSS_COMPILE=prefix] [DEBUG=1]"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile boot/boot.mk tests/*.mk tests/host/*.mk | expand -t 16

@@ -39,13 +39,21 @@ static unsigned list_length(const struct tcp_pcb *pcb)
     return n;
 }
 
+/* Bytes not acknowledged yet. Once our FIN is, lastack stands beyond the last byte. */
+static uint32_t send_queue(const struct tcp_pcb *pcb)
+{
+    int32_t bytes = (int32_t)(pcb->snd_lbb - pcb->lastack);
+
+    return bytes > 0 ? (uint32_t)bytes : 0;
+}
+
 static void add_connections(struct sockets *s, const struct tcp_pcb *pcb)
 {
     for (; pcb != NULL && s->count < s->max; pcb = pcb->next)
         s->row[s->count++] = (struct socket){
             .state = pcb->state,
             .recv_q = TCP_WND_MAX(pcb) - MIN(pcb->rcv_wnd, TCP_WND_MAX(pcb)),
-            .send_q = pcb->snd_lbb - pcb->lastack,
+            .send_q = send_queue(pcb),
             .local_ip = pcb->local_ip,
             .remote_ip = pcb->remote_ip,
             .local_port = pcb->local_port,

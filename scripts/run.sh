@@ -1,8 +1,8 @@
 #!/bin/sh
 # Boot an image in QEMU for a person at a terminal: scripts/run.sh IMAGE
 #
-# The environment chooses: PORT (host port of the web server), MEM, MACHINE, CPU, ACCEL (tcg or
-# kvm), OVMF (the firmware's code file), NIC (options after virtio-net-pci), QEMU_ARGS (appended),
+# The environment chooses: PORT (of this machine), GUEST_PORT (the app's), APP (for the message),
+# MEM, MACHINE, CPU, ACCEL (tcg or kvm), OVMF (the firmware's code file), NIC (options after virtio-net-pci), QEMU_ARGS (appended),
 # GDB=1 (QEMU waits; gdb runs in this terminal, and the serial console goes to a log file).
 # The image is opened as a snapshot: what the firmware writes to its volume is not kept.
 set -eu
@@ -10,6 +10,7 @@ set -eu
 IMAGE=${1:?usage: run.sh IMAGE}
 TOP=$(cd "$(dirname "$0")/.." && pwd)
 PORT=${PORT:-8080}
+GUEST_PORT=${GUEST_PORT:-80}
 BUILD_DIR=$(dirname "$IMAGE")
 
 die() {
@@ -19,8 +20,20 @@ die() {
 
 [ -f "$IMAGE" ] || die "there is no $IMAGE; 'make' builds it"
 case $PORT in
-'' | *[!0-9]*) die "PORT=$PORT is not a port number" ;;
+'' | *[!0-9]* | ??????*) die "PORT=$PORT is not a port number" ;;
 esac
+if [ "$PORT" -lt 1 ] || [ "$PORT" -gt 65535 ]; then
+    die "PORT=$PORT is not a port number (1 to 65535)"
+fi
+
+# Who listens there, for the line that tells; and the address that QEMU must forward to, which is
+# not its DHCP server's where the configuration has a static one.
+case ${APP:-httpd} in
+httpd) where="http://127.0.0.1:$PORT" ;;
+*) where="$APP at 127.0.0.1:$PORT (its port $GUEST_PORT)" ;;
+esac
+GUEST_IP=$(sed -nE 's/^[[:blank:]]*ip[[:blank:]]*=[[:blank:]]*([0-9.]+)\/.*/\1/p' \
+    "$BUILD_DIR/tophalf.cfg" 2> /dev/null || true)
 
 # A /dev/kvm may be there, and even create a VM, and still not run guests as they are: without
 # the CPU's own virtualisation it is an emulation. So ask for both.
@@ -62,7 +75,7 @@ set -- -machine "${MACHINE:-q35}" -accel "$ACCEL" -cpu "${CPU:-max}" -m "${MEM:-
     -nodefaults -no-user-config -display none -vga none \
     -drive "if=pflash,format=raw,readonly=on,file=$OVMF" \
     -drive "file=$IMAGE,format=raw,snapshot=on" \
-    -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$PORT-:80" \
+    -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$PORT-$GUEST_IP:$GUEST_PORT" \
     -device "virtio-net-pci,netdev=n0,romfile=${NIC:+,$NIC}"
 
 exec 3<&0
@@ -83,7 +96,7 @@ trap 'exit 143' TERM
 trap 'exit 129' HUP
 
 if [ -z "${GDB:-}" ]; then
-    echo "tophalf: $ACCEL; http://127.0.0.1:$PORT in about 5 seconds; Ctrl-A X ends"
+    echo "tophalf: $ACCEL; $where in about 5 seconds; Ctrl-A X ends (Ctrl-A is QEMU's key)"
     # shellcheck disable=SC2086 # QEMU_ARGS is words
     # Waited for, rather than run in front: a signal to this script then ends QEMU too.
     qemu-system-x86_64 "$@" -chardev stdio,id=console,mux=on,signal=off \
@@ -114,7 +127,7 @@ until [ -S "$socket" ]; do
     [ "$tries" -lt 100 ] || die "QEMU does not open $socket"
     sleep 0.1
 done
-echo "tophalf: http://127.0.0.1:$PORT; in another terminal, to see the serial console:"
+echo "tophalf: $where; in another terminal, to see the serial console:"
 echo "    tail -f $console.log     or, to type as well: socat -,raw,echo=0,escape=1 $console.sock"
 echo "tophalf: gdb stops at kernel_entry, after the firmware's seconds; 'kill' or 'quit' ends all"
 gdb -q "$BUILD_DIR/kernel.debug" -ex 'set pagination off' -ex "target remote $socket" \

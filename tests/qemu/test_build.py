@@ -128,6 +128,44 @@ def test_layers_can_not_look_up(tmp_path):
     assert "drivers/nic.h" in result.stderr and "No such file" in result.stderr
 
 
+def test_the_guides_app_compiles(tmp_path):
+    """The whole app that docs/writing-an-app.md shows, as a reader would paste it."""
+    guide = (TOP / "docs" / "writing-an-app.md").read_text()
+    code = guide.split("```c\n", 1)[1].split("```", 1)[0]
+    assert "const struct app app" in code
+    copy = tmp_path / "tree"
+    shutil.copytree(TOP, copy, ignore=shutil.ignore_patterns("build*", ".git"))
+    (copy / "apps" / "hello").mkdir()
+    (copy / "apps" / "hello" / "hello.c").write_text(code)
+    (copy / "build").mkdir()
+    lwip = TOP / os.environ.get("BUILD", "build") / "lwip"
+    result = subprocess.run(["make", "-C", str(copy), "BUILD=build", "APP=hello",
+                             f"LWIP_DIR={lwip.resolve()}", "build/k/apps/hello/hello.c.o"],
+                            capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_config_is_checked_and_followed(tmp_path):
+    """A damaged file is refused by name and line; another file makes another image."""
+    build = tmp_path / "build"
+    one, two, bad = tmp_path / "one.cfg", tmp_path / "two.cfg", tmp_path / "bad.cfg"
+    one.write_text("budget=1\n")
+    two.write_text("budget=2\n")
+    bad.write_text("budget=1\nno sense\n")
+    os.utime(two, (1, 1))  # older than anything: its content counts, not its date
+
+    def config(path):
+        return make(f"BUILD={build}", f"CONFIG={path}", f"{build}/tophalf.cfg")
+
+    result = config(bad)
+    assert result.returncode != 0 and f"{bad}:2:" in result.stderr and "no sense" in result.stderr
+    result = config(tmp_path / "nowhere.cfg")
+    assert result.returncode != 0 and "nowhere.cfg" in result.stderr
+    for path in (one, two, one):
+        assert config(path).returncode == 0
+        assert (build / "tophalf.cfg").read_text() == path.read_text()
+
+
 def test_help_lists_the_targets():
     result = make("help")
     assert result.returncode == 0
