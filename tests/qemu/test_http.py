@@ -429,3 +429,21 @@ def test_server_closes_first(web, load):
     load(web, "server", 8, 2_000)
     wait_closed(web)
     assert web.get("/data.json")[2] == b"{}"
+
+
+def test_ss_of_closed_connections(web):
+    """Those that the server closed stand in TIME-WAIT, with nothing left in their queues."""
+    with socket.create_connection(("127.0.0.1", web.port), timeout=10) as s:
+        s.sendall(b"GET /data.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        while s.recv(4096):
+            pass
+    deadline = time.monotonic() + 10
+    while True:
+        rows = web.console_json("ss -a")["sockets"]
+        waiting = [row for row in rows if row["state"] == "TIME-WAIT"]
+        if waiting or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    assert waiting
+    for row in waiting:
+        assert row["recv_q"] == 0 and row["send_q"] == 0
