@@ -87,6 +87,9 @@ static void reap_timer_expired(void *arg)
 
 void stack_round_end(void)
 {
+    /* First: what it frees goes into the ring, and its resets leave, in this round. */
+    if (unlikely(stack.stats.rx_held > stack.rx_held_max))
+        stack_rx_reclaim();
     if (stack.nic != NULL) {
         /* Not in polls alone: a ring that ran empty while all buffers were held raises no
          * interrupt, so whoever frees them has to fill it. */
@@ -95,8 +98,6 @@ void stack_round_end(void)
         if (!reap_timer.armed && nic_tx_outstanding(stack.nic) > 0)
             timer_set(&reap_timer, time_ns() + TX_LAZY_REAP_NS);
     }
-    if (unlikely(stack.stats.rx_held > stack.rx_held_max))
-        stack_rx_reclaim();
     lwip_timer_update();
 }
 

@@ -101,6 +101,7 @@ void nic_rx_refill(struct nic *nic)
 {
     (void)nic;
     fake_nic.refills++;
+    fake_nic.out_at_refill = fake_nic.buffers_out;
 }
 
 bool nic_broken(const struct nic *nic)
@@ -154,6 +155,7 @@ void nic_flush(struct nic *nic)
 {
     (void)nic;
     fake_nic.kicks++;
+    fake_nic.sent_at_kick = fake_nic.sent_count;
 }
 
 /* ---------------------------------------------------------------- kernel services */

@@ -27,8 +27,9 @@ struct fake_nic {
     unsigned kicks, refills, outstanding;
     struct sent_frame sent[SENT_MAX]; /* since fake_nic_clear() */
     unsigned sent_count;
-    void *token[SENT_MAX]; /* outstanding, oldest first */
-    unsigned buffers_out;  /* of the pool, not given back */
+    unsigned sent_at_kick, out_at_refill; /* sent_count, buffers_out when it was last called */
+    void *token[SENT_MAX];                /* outstanding, oldest first */
+    unsigned buffers_out;                 /* of the pool, not given back */
 };
 extern struct fake_nic fake_nic;
 extern const uint8_t fake_nic_mac_address[6];

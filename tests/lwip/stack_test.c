@@ -68,6 +68,9 @@ void input(const struct packet *k)
     fake_nic_receive(k->data, k->len);
     stack_tx_complete();
     stack_round_end();
+    /* What the end of a round frees and sends itself is not left for the next one. */
+    assert_int_equal(fake_nic.out_at_refill, fake_nic.buffers_out);
+    assert_int_equal(fake_nic.sent_at_kick, fake_nic.sent_count);
 }
 
 const struct sent_frame *last_sent(void)

@@ -25,8 +25,8 @@ void stack_input(struct pktbuf *buf);
 /* Free what the device has finished sending; restart senders that found the ring full. */
 void stack_tx_complete(void);
 
-/* Refill the receive ring, kick the device for all that was queued, see to the timers, and give
- * memory back where the stack holds too many receive buffers. */
+/* Give receive buffers back where the stack holds too many, refill the receive ring, kick the
+ * device for all that was queued, and see to the timers. */
 void stack_round_end(void);
 
 /* The device said that its configuration changed: tell lwIP and the log if the link did. */
