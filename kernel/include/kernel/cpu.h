@@ -9,6 +9,16 @@
 
 #define CPU_MAX 16
 
+/* What the CPU's time is spent on: kernel/cputime.h. */
+enum cputime {
+    CPUTIME_MAIN, /* boot, the main loop, the console's commands */
+    CPUTIME_IRQ,
+    CPUTIME_SOFTIRQ,
+    CPUTIME_APP,
+    CPUTIME_IDLE, /* halted */
+    CPUTIME_COUNT,
+};
+
 struct cpu {
     struct cpu *self; /* offset 0: what gs:0 reads */
     unsigned index;
@@ -20,6 +30,11 @@ struct cpu {
     bool in_softirq;
     bool softirq_deferred; /* a round hit its bound: the main loop goes on with it */
     uint32_t softirq_pending;
+
+    /* kernel/cputime.h; written by this CPU only */
+    enum cputime cputime_state;
+    uint64_t cputime_since; /* TSC at the last change */
+    uint64_t cputime_ticks[CPUTIME_COUNT];
 };
 
 static inline struct cpu *this_cpu(void)
