@@ -7,18 +7,17 @@
 static int interrupts_json(struct console *con, const struct irq_counts *counts)
 {
     struct json j;
-    const char *name, *controller;
-    uint64_t count;
-    int vector;
+    struct irq_info info;
 
     console_json(con, &j);
     json_array(&j, "interrupts");
-    for (unsigned i = 0; irq_info(i, &name, &vector, &controller, &count); i++) {
+    for (unsigned i = 0; irq_info(i, &info); i++) {
         json_object(&j, NULL);
-        json_u64(&j, "vector", (uint64_t)vector);
-        json_str(&j, "controller", controller);
-        json_str(&j, "name", name);
-        json_u64(&j, "count", count);
+        json_u64(&j, "vector", (uint64_t)info.vector);
+        json_str(&j, "controller", info.controller);
+        json_str(&j, "name", info.name);
+        json_u64(&j, "count", info.count);
+        json_u64(&j, "ticks", info.ticks);
         json_object_end(&j);
     }
     json_array_end(&j);
@@ -33,9 +32,7 @@ static int interrupts_json(struct console *con, const struct irq_counts *counts)
 static int cmd_interrupts(struct console *con, int argc, char **argv)
 {
     struct irq_counts counts;
-    const char *name, *controller;
-    uint64_t count;
-    int vector;
+    struct irq_info info;
 
     (void)argv;
     if (argc != 1)
@@ -44,8 +41,9 @@ static int cmd_interrupts(struct console *con, int argc, char **argv)
     if (con->json)
         return interrupts_json(con, &counts);
     console_printf(con, "            CPU0\n");
-    for (unsigned i = 0; irq_info(i, &name, &vector, &controller, &count); i++)
-        console_printf(con, "%3d: %10lu  %-18s  %s\n", vector, count, controller, name);
+    for (unsigned i = 0; irq_info(i, &info); i++)
+        console_printf(con, "%3d: %10lu  %-18s  %s\n", info.vector, info.count, info.controller,
+                       info.name);
     console_printf(con, "SPU: %10lu  Spurious interrupts\n", counts.spurious);
     console_printf(con, "UNX: %10lu  Interrupts on vectors that nobody requested\n",
                    counts.unexpected);

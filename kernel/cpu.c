@@ -7,6 +7,7 @@
 #include "stacks.h"
 #include "trap.h"
 #include <kernel/cpu.h>
+#include <kernel/cputime.h>
 #include <kernel/panic.h>
 #include <string.h>
 
@@ -182,6 +183,7 @@ void cpu_init(void)
     load_gdt();
     boot_cpu.self = &boot_cpu;
     wrmsr(MSR_GS_BASE, (uint64_t)&boot_cpu); /* after load_gdt(): loading GS clears it */
+    cputime_start(&boot_cpu);
     load_tss();
     trap_init(); /* before anything that could fault */
     features_read_basic(&cpu_features);

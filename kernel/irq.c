@@ -12,6 +12,7 @@
 #include <kernel/acpi.h>
 #include <kernel/context.h>
 #include <kernel/cpu.h>
+#include <kernel/cputime.h>
 #include <kernel/fmt.h>
 #include <kernel/irq.h>
 #include <kernel/panic.h>
@@ -29,6 +30,7 @@ struct irq_vector {
     irq_handler *handler;
     void *arg;
     uint64_t count;
+    uint64_t ticks;      /* TSC ticks from the dispatch to the end-of-interrupt, all of them */
     char controller[24]; /* who raises it, as `interrupts` shows it */
 };
 
@@ -155,9 +157,13 @@ void irq_dispatch(unsigned vector)
 {
     struct cpu *cpu = this_cpu();
     struct irq_vector *v = &vectors[vector];
+    enum cputime interrupted;
+    uint64_t begun;
 
     ASSERT(vector < ARRAY_SIZE(vectors));
     ASSERT(!irq_enabled() && cpu->irq_depth == 0); /* gates close the flag; top halves keep it */
+    interrupted = cputime_switch(cpu, CPUTIME_IRQ);
+    begun = cpu->cputime_since;
     cpu->irq_depth = 1;
     v->count++;
     if (v->handler != NULL) {
@@ -169,18 +175,21 @@ void irq_dispatch(unsigned vector)
         dispatch_unclaimed(vector);
     }
     cpu->irq_depth = 0;
+    cputime_switch(cpu, interrupted);
+    v->ticks += cpu->cputime_since - begun;
     softirq_irq_exit();
 }
 
-bool irq_info(unsigned i, const char **name, int *vector, const char **controller, uint64_t *count)
+bool irq_info(unsigned i, struct irq_info *out)
 {
     for (unsigned v = 0; v < ARRAY_SIZE(vectors); v++) {
         if (vectors[v].name == NULL || i-- > 0)
             continue;
-        *name = vectors[v].name;
-        *vector = (int)v;
-        *controller = vectors[v].controller;
-        *count = vectors[v].count;
+        *out = (struct irq_info){ .name = vectors[v].name,
+                                  .vector = (int)v,
+                                  .controller = vectors[v].controller,
+                                  .count = vectors[v].count,
+                                  .ticks = vectors[v].ticks };
         return true;
     }
     return false;

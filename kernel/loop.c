@@ -11,6 +11,7 @@
 #include <kernel/console.h>
 #include <kernel/context.h>
 #include <kernel/cpu.h>
+#include <kernel/cputime.h>
 #include <kernel/loop.h>
 #include <kernel/panic.h>
 #include <kernel/serial.h>
@@ -41,10 +42,13 @@ static void sleep_until_interrupt(uint64_t deadline_ns)
     /* Before the look: a deadline that has just passed may raise the timer's softirq. */
     if (deadline_ns != UINT64_MAX)
         timer_wake_at(deadline_ns);
-    if (must_stay_awake(deadline_ns))
-        irq_enable();
-    else
+    if (!must_stay_awake(deadline_ns)) {
+        cputime_switch(this_cpu(), CPUTIME_IDLE);
         cpu_sti_hlt();
+        irq_disable();
+        cputime_switch(this_cpu(), CPUTIME_MAIN);
+    }
+    irq_enable();
 }
 
 void loop_wait(uint64_t deadline_ns)

@@ -9,6 +9,7 @@
  */
 #include <kernel/context.h>
 #include <kernel/cpu.h>
+#include <kernel/cputime.h>
 #include <kernel/panic.h>
 #include <kernel/softirq.h>
 #include <kernel/time.h>
@@ -22,6 +23,18 @@ struct softirq_slot {
 
 static struct softirq_slot slots[SOFTIRQ_COUNT];
 static struct softirq_totals totals;
+static uint64_t round_ns = SOFTIRQ_ROUND_NS;
+
+void softirq_set_round_ns(uint64_t ns)
+{
+    ASSERT(ns > 0);
+    round_ns = ns;
+}
+
+uint64_t softirq_round_ns(void)
+{
+    return round_ns;
+}
 
 void softirq_open(enum softirq nr, const char *name, void (*action)(void))
 {
@@ -74,7 +87,8 @@ static void run_actions(uint32_t pending)
 /* One round. Interrupts are off at the call and at the return. */
 static void run_round(struct cpu *cpu)
 {
-    uint64_t end_ns = time_ns() + SOFTIRQ_ROUND_NS;
+    enum cputime before = cputime_switch(cpu, CPUTIME_SOFTIRQ);
+    uint64_t end_ns = time_ns() + round_ns;
     unsigned passes = 0;
 
     cpu->in_softirq = true;
@@ -93,6 +107,7 @@ static void run_round(struct cpu *cpu)
         passes++;
     }
     cpu->in_softirq = false;
+    cputime_switch(cpu, before);
 }
 
 void softirq_run(void)

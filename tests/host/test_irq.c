@@ -160,11 +160,15 @@ static void handler_that_lets_interrupts_in(void *arg)
 
 static bool find_info(int wanted, const char **name, const char **controller, uint64_t *count)
 {
-    int vector;
+    struct irq_info info;
 
-    for (unsigned i = 0; irq_info(i, name, &vector, controller, count); i++) {
-        if (vector == wanted)
+    for (unsigned i = 0; irq_info(i, &info); i++) {
+        if (info.vector == wanted) {
+            *name = info.name;
+            *controller = info.controller;
+            *count = info.count;
             return true;
+        }
     }
     return false;
 }

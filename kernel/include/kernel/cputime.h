@@ -24,12 +24,18 @@ static inline enum cputime cputime_switch(struct cpu *cpu, enum cputime state)
     return before;
 }
 
-/* Nanoseconds in each state since cputime_init() or the last `reset`, up to now. */
+/* From here on this CPU's time is counted. Boot. */
+void cputime_start(struct cpu *cpu);
+
+/* Nanoseconds in each state since cputime_start() or the last `reset`, up to now. Any context. */
 struct cputime_split {
     uint64_t ns[CPUTIME_COUNT];
     uint64_t total_ns; /* their sum */
 };
 void cputime_read(struct cputime_split *out);
+
+/* Hundredths of a per cent that sum to 10000 (or are 0 where no time has passed). */
+void cputime_shares(const struct cputime_split *split, unsigned share[CPUTIME_COUNT]);
 
 const char *cputime_name(enum cputime state);
 

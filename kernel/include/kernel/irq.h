@@ -33,7 +33,13 @@ bool irq_route_gsi(uint32_t gsi, int vector, bool level_triggered, bool active_l
 /* The GSI and mode of an ISA line, after the MADT's overrides (ACPI 6.4 §5.2.12.5). */
 uint32_t irq_isa_gsi(uint8_t isa_irq, bool *level_triggered, bool *active_low);
 
-/* For `interrupts`: the name and count of the i-th vector in use; false past the end. */
-bool irq_info(unsigned i, const char **name, int *vector, const char **controller, uint64_t *count);
+/* For `interrupts`: the i-th vector in use; false past the end. Main context. */
+struct irq_info {
+    const char *name, *controller;
+    int vector;
+    uint64_t count;
+    uint64_t ticks; /* TSC ticks that its top half took, end-of-interrupt included, all in all */
+};
+bool irq_info(unsigned i, struct irq_info *out);
 
 #endif

@@ -2,8 +2,7 @@
  * Softirqs: the bottom halves. A top half raises one; it runs when the interrupt ends, or from
  * the main loop, with interrupts on, one at a time on a CPU, in the order of the enum.
  *
- * A round is bounded (SOFTIRQ_ROUND_RESTARTS passes over the pending set, or
- * SOFTIRQ_ROUND_NS): what is left is *deferred*, which keeps interrupt exits from starting
+ * A round is bounded (SOFTIRQ_ROUND_RESTARTS passes over the pending set, or softirq_round_ns()): what is left is *deferred*, which keeps interrupt exits from starting
  * another round until the main loop has had its turn. So a flood of interrupts can not starve
  * the console, and no softirq can starve another.
  *
@@ -24,7 +23,7 @@ enum softirq {
 };
 
 #define SOFTIRQ_ROUND_RESTARTS 10
-#define SOFTIRQ_ROUND_NS       2000000ull
+#define SOFTIRQ_ROUND_NS       2000000ull /* by default: softirq_set_round_ns() */
 
 /* Name the function of a softirq. Boot. */
 void softirq_open(enum softirq nr, const char *name, void (*action)(void));
@@ -38,6 +37,10 @@ void softirq_disable(void);
 void softirq_enable(void);
 
 bool softirq_pending(void);
+
+/* The bound in time of a round, from the next one on. Main context. */
+void softirq_set_round_ns(uint64_t ns);
+uint64_t softirq_round_ns(void);
 
 /* Run one bounded round. Called by the interrupt exit (softirq_irq_exit) and the main loop. */
 void softirq_run(void);
