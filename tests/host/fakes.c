@@ -3,6 +3,7 @@
  * of them links the real one.
  */
 #include "fakes.h"
+#include <drivers/trace.h>
 #include <kernel/panic.h>
 #include <kernel/printk.h>
 #include <kernel/softirq.h>
@@ -66,4 +67,41 @@ WEAK bool printk_limit_pass(struct printk_limit *limit)
 {
     (void)limit;
     return true;
+}
+
+/* No packet is traced. */
+WEAK bool trace_armed;
+WEAK void trace_hit(enum trace_stage stage, const struct trace_site *site)
+{
+    (void)stage;
+    (void)site;
+}
+WEAK void trace_hit_taken(struct pktbuf *buf, const struct trace_site *site)
+{
+    (void)buf;
+    (void)site;
+}
+WEAK void trace_hit_enter(const struct pktbuf *buf)
+{
+    (void)buf;
+}
+WEAK void trace_hit_leave(void) {}
+WEAK void trace_hit_sent(const void *token, const struct trace_site *site)
+{
+    (void)token;
+    (void)site;
+}
+WEAK void trace_hit_kicked(bool told, const struct trace_site *site)
+{
+    (void)told;
+    (void)site;
+}
+WEAK void trace_hit_done(const void *token, const struct trace_site *site)
+{
+    (void)token;
+    (void)site;
+}
+WEAK void trace_hit_lost(const void *token)
+{
+    (void)token;
 }

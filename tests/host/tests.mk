@@ -42,6 +42,8 @@ TEST_isn := net/isn.c
 TEST_ipconf_parse := net/ipconf_parse.c
 TEST_napi := net/napi.c
 TEST_chksum := net/port/chksum.c
+TEST_trace_text := net/trace_text.c net/addr.c kernel/fmt.c
+HOST_EXTRA_trace_text = $(HOST_EXTRA_httpd) $(addprefix $(LWIP)/src/core/,def.c ipv4/ip4_addr.c ipv6/ip6_addr.c)
 TEST_ustar := boot/ustar.c
 TEST_pci := drivers/pci.c drivers/pci_irq.c tests/host/fake_pci.c
 HOST_EXTRA_pci := -include tests/host/mmio_hook.h
@@ -52,6 +54,8 @@ TEST_pktbuf := drivers/pktbuf.c
 TEST_virtio_net := drivers/virtio_net.c drivers/virtio_net_setup.c drivers/virtqueue.c drivers/pktbuf.c \
                    kernel/fmt.c tests/host/fake_device.c tests/host/fake_virtio.c
 HOST_EXTRA_virtio_net := -include tests/host/barrier_hook.h
+TEST_trace := tests/host/fake_hw.c # includes drivers/trace.c
+HOST_EXTRA_trace := $(FAKE_HW)
 TEST_virtio_pci := drivers/virtio_pci.c drivers/virtqueue.c drivers/pci.c drivers/pci_irq.c kernel/fmt.c \
                    tests/host/fake_pci.c
 HOST_EXTRA_virtio_pci := -include tests/host/mmio_hook.h
@@ -78,7 +82,7 @@ TEST_httpd := $(HTTPD_SITE) apps/httpd/conn.c apps/httpd/conn_in.c apps/httpd/co
 TEST_echo := apps/echo/echo.c tests/host/fake_kmalloc.c tests/host/fake_tcp.c
 HOST_EXTRA_httpd := -Inet/port -I$(LWIP)/src/include
 HOST_EXTRA_echo := $(HOST_EXTRA_httpd)
-$(BUILD)/host/test_httpd $(BUILD)/host/test_echo: $(LWIP_STAMP)
+$(BUILD)/host/test_httpd $(BUILD)/host/test_echo $(BUILD)/host/test_trace_text: $(LWIP_STAMP)
 
 H := $(BUILD)/host
 HOST_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
