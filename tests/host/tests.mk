@@ -17,6 +17,7 @@ TEST_lineedit := kernel/lineedit.c kernel/keys.c kernel/fmt.c
 TEST_command := kernel/command.c
 TEST_config := kernel/config.c kernel/fmt.c boot/cfg.c
 TEST_printk := kernel/logring.c kernel/fmt.c
+TEST_hist := kernel/hist.c
 FAKE_HW := -include tests/host/fake_hw.h
 TEST_acpi := kernel/acpi.c kernel/aml.c
 TEST_softirq := kernel/softirq.c kernel/context.c tests/host/fake_hw.c

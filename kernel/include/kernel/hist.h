@@ -21,6 +21,7 @@
 #define HIST_SUB      (1u << HIST_SUB_BITS)
 #define HIST_MAX_BITS 40u /* larger values go into the last bucket */
 #define HIST_BUCKETS  ((HIST_MAX_BITS - HIST_SUB_BITS + 1) * HIST_SUB)
+#define HIST_ROWS     (HIST_MAX_BITS + 1) /* powers of two, and the row of 0 */
 
 struct hist {
     uint64_t count, sum, max;
@@ -58,11 +59,18 @@ static inline void hist_add(struct hist *h, uint64_t value)
 /* The smallest value of a bucket. */
 uint64_t hist_bucket_low(unsigned bucket);
 
-/* The value below or at which per_mille thousandths of all values lie: the upper end of the bucket
- * where that falls, never above max. 0 for an empty histogram. */
+/* The value below or at which per_mille (0 to 1000) thousandths of all values lie: the upper end of
+ * the bucket where that falls, never above max: at most an eighth too much, but for values beyond
+ * HIST_MAX_BITS. 0 for an empty histogram. */
 uint64_t hist_percentile(const struct hist *h, unsigned per_mille);
 
 void hist_reset(struct hist *h);
+
+/* What is drawn: row 0 is the value 0, row n is 2^(n-1) to 2^n - 1; the last one takes all that is
+ * larger, up to max. */
+uint64_t hist_row_low(unsigned row);
+uint64_t hist_row_high(const struct hist *h, unsigned row); /* inclusive */
+uint64_t hist_row_count(const struct hist *h, unsigned row);
 
 struct hist_entry {
     const char *name;  /* the ident: "poll_packets" */
