@@ -1,14 +1,17 @@
 /*
  * `fault`: crash on purpose, to see (and test) the report. Each way has a function of its own, so
- * that the backtrace shows its name. Only with fault=on in tophalf.cfg.
+ * that the backtrace shows its name. Other layers add faults that the system gets over
+ * (kernel/faultpoint.h). Only with fault=on in tophalf.cfg.
  */
 #include "fault.h"
 #include "image.h"
 #include <kernel/barrier.h>
 #include <kernel/config.h>
 #include <kernel/console.h>
+#include <kernel/faultpoint.h>
 #include <kernel/lib.h>
 #include <kernel/panic.h>
+#include <kernel/softirq.h>
 #include <string.h>
 
 /* The barrier after what should fault keeps it from becoming a jump out of the function. */
@@ -94,9 +97,32 @@ static const struct {
     { "sse", fault_sse },         { "panic", fault_panic },
 };
 
+/* The i-th name: the crashes, then what other layers add. */
 static const char *fault_name(unsigned i)
 {
-    return i < ARRAY_SIZE(faults) ? faults[i].name : NULL;
+    if (i < ARRAY_SIZE(faults))
+        return faults[i].name;
+    i -= ARRAY_SIZE(faults);
+    return i < (size_t)(fault_points_end - fault_points_start) ? fault_points_start[i].name : NULL;
+}
+
+static int cause(struct console *con, unsigned i)
+{
+    struct json j;
+
+    if (i < ARRAY_SIZE(faults)) {
+        faults[i].run();
+        return console_error(con, "%s: nothing happened, which is a bug", faults[i].name);
+    }
+    softirq_disable();
+    fault_points_start[i - ARRAY_SIZE(faults)].run();
+    softirq_enable();
+    if (con->json) {
+        console_json(con, &j);
+        json_str(&j, "fault", fault_name(i));
+        json_end(&j);
+    }
+    return 0;
 }
 
 static int cmd_fault(struct console *con, int argc, char **argv)
@@ -104,15 +130,13 @@ static int cmd_fault(struct console *con, int argc, char **argv)
     if (!allowed)
         return console_error(con, "not allowed; it needs fault=on in tophalf.cfg");
     if (argc != 2)
-        return console_error(con, "say which one: null ud stack div wx ro sse panic");
-    for (unsigned i = 0; i < ARRAY_SIZE(faults); i++) {
-        if (strcmp(argv[1], faults[i].name) != 0)
-            continue;
-        faults[i].run();
-        return console_error(con, "%s: nothing happened, which is a bug", argv[1]);
+        return console_error(con, "say which one; Tab lists them");
+    for (unsigned i = 0; fault_name(i) != NULL; i++) {
+        if (strcmp(argv[1], fault_name(i)) == 0)
+            return cause(con, i);
     }
-    return console_error(con, "there is no fault \"%s\"", argv[1]);
+    return console_error(con, "there is no fault \"%s\"; Tab lists them", argv[1]);
 }
-CONSOLE_COMMAND_COMPLETE(fault, "fault null|ud|stack|div|wx|ro|sse|panic",
-                         "crash on purpose, to see the report; needs fault=on in tophalf.cfg",
+CONSOLE_COMMAND_COMPLETE(fault, "fault kind",
+                         "crash, or break something, on purpose; needs fault=on in tophalf.cfg",
                          cmd_fault, fault_name);
