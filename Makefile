@@ -109,10 +109,13 @@ $(K)/lwip/%.o: $(LWIP_STAMP) $(FLAGS_STAMP) | deps-build
 
 -include $(KERNEL_OBJS:.o=.d)
 
+# Calls between lwIP's files that are led to ours: net/stack_icmp.c.
+WRAP := icmp_dest_unreach icmp_time_exceeded icmp6_dest_unreach icmp6_param_problem
+
 # Linked twice: the first image gives the function names for backtraces, which then become a
 # table at the end of .rodata, where they move nothing else of .text.
 LINK := $(LD) -nostdlib -static --no-dynamic-linker -z noexecstack -z max-page-size=4096 \
-        --gc-sections --build-id=none -T linker.ld
+        --gc-sections --build-id=none $(addprefix --wrap=,$(WRAP)) -T linker.ld
 
 $(BUILD)/kernel.pass1.elf: $(KERNEL_OBJS) linker.ld
 	@$(LINK) -o $@ $(KERNEL_OBJS)

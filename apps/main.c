@@ -38,8 +38,7 @@ static void start_network(void)
     context_boot_done(); /* bottom halves share memory from here on */
     stack_init(nic);     /* lwIP on top of it */
     ipconf_start();      /* static address, or DHCP with a fallback; SLAAC */
-    if (nic != NULL)
-        napi_init(nic); /* interrupts from here on: the bottom half owns the rings */
+    napi_init(nic);      /* interrupts from here on: the bottom half owns the rings */
 
     net_enter();
     if (!app.start())

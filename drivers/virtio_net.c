@@ -121,6 +121,25 @@ void nic_rx_irq_disable(struct nic *nic)
     vq_irq_disable(&nic->rx);
 }
 
+void nic_rx_irq_keep(struct nic *nic, bool keep)
+{
+    WRITE_ONCE(nic->rx_irq_keep, keep);
+}
+
+void nic_rx_irqs(struct nic *nic, struct nic_rx_irqs *out)
+{
+    out->first_ticks = READ_ONCE(nic->rx_irq_ticks);
+    WRITE_ONCE(nic->rx_irq_ticks, 0);
+    out->count = READ_ONCE(nic->stats.rx_interrupts);
+}
+
+void nic_rx_position(struct nic *nic, struct nic_rx_position *out)
+{
+    vq_look(&nic->rx);
+    out->used = nic->rx.used_seen;
+    out->taken = nic->rx.used_idx;
+}
+
 /* The first time there is always more: whatever interrupts came until now raised nothing. */
 bool nic_rx_irq_enable(struct nic *nic)
 {

@@ -54,7 +54,9 @@ struct nic {
     bool broken;           /* silenced; nic_recover() is next */
     bool tx_waiting;       /* a sender found the ring full: the transmit interrupt is on */
     bool config_changed;   /* set by a top half, taken by nic_take_config_change() */
+    bool rx_irq_keep;      /* the top half leaves the receive interrupt on */
     bool polled;           /* the bottom half has come to life: it may be raised */
+    uint64_t rx_irq_ticks; /* TSC at the first receive interrupt since nic_rx_irqs(); 0: none */
     uint64_t tx_hdr_dma;   /* the one header that all sent frames share */
     struct nic_stats stats;
 

@@ -5,6 +5,7 @@
 #include "pktbuf_pool.h"
 #include "virtio_net.h"
 #include <kernel/context.h>
+#include <kernel/cpu.h>
 #include <kernel/fmt.h>
 #include <kernel/irq.h>
 #include <kernel/page.h>
@@ -109,7 +110,10 @@ static void irq_rx(void *arg)
 
     ASSERT_CONTEXT(CONTEXT_IRQ);
     nic->stats.rx_interrupts++;
-    vq_irq_disable(&nic->rx);
+    if (nic->rx_irq_ticks == 0)
+        nic->rx_irq_ticks = this_cpu()->cputime_since; /* when irq_dispatch() began */
+    if (likely(!nic->rx_irq_keep))
+        vq_irq_disable(&nic->rx);
     net_raise(nic);
 }
 
@@ -392,6 +396,12 @@ bool nic_take_config_change(struct nic *nic)
 void nic_stats(const struct nic *nic, struct nic_stats *out)
 {
     *out = nic->stats;
+}
+
+void nic_reset_stats(struct nic *nic)
+{
+    ASSERT_BOTTOM_HALF();
+    nic->stats = (struct nic_stats){ 0 };
 }
 
 const char *nic_description(const struct nic *nic)

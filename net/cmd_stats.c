@@ -2,6 +2,7 @@
  * `stats`: every counter of the packet path, from the ring upwards, one "name: value" a line and
  * grouped, as `ethtool -S` prints them; and lwIP's pools as a row of `free`. Main context.
  */
+#include "rx_adapt.h"
 #include "stack_priv.h"
 #include <drivers/nic.h>
 #include <kernel/console.h>
@@ -9,6 +10,8 @@
 #include <kernel/meminfo.h>
 #include <kernel/panic.h>
 #include <kernel/serial.h>
+#include <kernel/time.h>
+#include <kernel/reset.h>
 #include <lwip/memp.h>
 #include <lwip/priv/memp_priv.h>
 #include <lwip/stats.h>
@@ -26,6 +29,7 @@ struct row {
 static struct {
     struct row row[ROWS_MAX];
     unsigned count;
+    uint64_t time_ns;
 } table;
 
 static void add(const char *group, const char *name, uint64_t value)
@@ -57,38 +61,55 @@ static void add_lwip(const char *group, const void *base, const struct field *fi
             *(const STAT_COUNTER *)(const void *)((const char *)base + field[i].offset));
 }
 
-static const struct field nic_fields[] = {
-    FIELD(nic_stats, rx_packets),     FIELD(nic_stats, rx_bytes),
-    FIELD(nic_stats, rx_no_buffer),   FIELD(nic_stats, rx_runt),
-    FIELD(nic_stats, rx_over_length), FIELD(nic_stats, rx_bad_length),
-    FIELD(nic_stats, rx_bad_id),      FIELD(nic_stats, rx_interrupts),
-    FIELD(nic_stats, rx_kicks),       FIELD(nic_stats, tx_packets),
-    FIELD(nic_stats, tx_bytes),       FIELD(nic_stats, tx_ring_full),
-    FIELD(nic_stats, tx_bad_id),      FIELD(nic_stats, tx_interrupts),
-    FIELD(nic_stats, tx_kicks),       FIELD(nic_stats, config_interrupts),
-    FIELD(nic_stats, device_resets),
+/* Per queue, as the virtio-net driver of Linux names them for `ethtool -S`. */
+#define QUEUE(name_, member)                                                                       \
+    {                                                                                              \
+        .name = name_, .offset = offsetof(struct nic_stats, member)                                \
+    }
+
+static const struct field nic_rx_fields[] = {
+    QUEUE("rx_queue_0_packets", rx_packets),
+    QUEUE("rx_queue_0_bytes", rx_bytes),
+    QUEUE("rx_queue_0_interrupts", rx_interrupts),
+    QUEUE("rx_queue_0_kicks", rx_kicks),
+    QUEUE("rx_queue_0_drop_no_buffer", rx_no_buffer),
+    QUEUE("rx_queue_0_drop_runt", rx_runt),
+    QUEUE("rx_queue_0_drop_over_length", rx_over_length),
+    QUEUE("rx_queue_0_drop_bad_length", rx_bad_length),
+    QUEUE("rx_queue_0_drop_ring", rx_bad_id),
 };
 
+static const struct field nic_tx_fields[] = {
+    QUEUE("tx_queue_0_packets", tx_packets),       QUEUE("tx_queue_0_bytes", tx_bytes),
+    QUEUE("tx_queue_0_interrupts", tx_interrupts), QUEUE("tx_queue_0_kicks", tx_kicks),
+    QUEUE("tx_queue_0_ring_full", tx_ring_full),   QUEUE("tx_queue_0_drop_ring", tx_bad_id),
+    QUEUE("config_interrupts", config_interrupts), QUEUE("device_resets", device_resets),
+};
+
+#define POLLING(name_, member)                                                                     \
+    {                                                                                              \
+        .name = name_, .offset = offsetof(struct napi_stats, member)                               \
+    }
+
 static const struct field napi_fields[] = {
-    FIELD(napi_stats, polls),   FIELD(napi_stats, empty_polls),
-    FIELD(napi_stats, packets), FIELD(napi_stats, budget_exhausted),
-    FIELD(napi_stats, rearms),  FIELD(napi_stats, rearm_races),
+    POLLING("rx_queue_0_polls", polls),
+    POLLING("rx_queue_0_empty_polls", empty_polls),
+    POLLING("rx_queue_0_budget_exhausted", budget_exhausted),
+    POLLING("rx_queue_0_rearms", rearms),
+    POLLING("rx_queue_0_rearm_races", rearm_races),
+    POLLING("rx_queue_0_deferrals", deferrals),
+    POLLING("rx_queue_0_time_squeeze", time_squeeze),
+    POLLING("rx_mode_switches", mode_switches),
 };
 
 static const struct field stack_fields[] = {
-    FIELD(stack_stats, rx_frames),
-    FIELD(stack_stats, rx_vlan),
-    FIELD(stack_stats, rx_ethertype),
-    FIELD(stack_stats, rx_other_host),
-    FIELD(stack_stats, rx_truncated),
-    FIELD(stack_stats, rx_held),
-    FIELD(stack_stats, rx_reclaims),
-    FIELD(stack_stats, rx_aborts),
-    FIELD(stack_stats, tx_frames),
-    FIELD(stack_stats, tx_ring_full),
-    FIELD(stack_stats, tx_too_many_segments),
-    FIELD(stack_stats, tx_no_memory),
-    FIELD(stack_stats, tx_no_device),
+    FIELD(stack_stats, rx_frames),    FIELD(stack_stats, rx_vlan),
+    FIELD(stack_stats, rx_ethertype), FIELD(stack_stats, rx_other_host),
+    FIELD(stack_stats, rx_truncated), FIELD(stack_stats, rx_held),
+    FIELD(stack_stats, rx_reclaims),  FIELD(stack_stats, rx_aborts),
+    FIELD(stack_stats, icmp_limited), FIELD(stack_stats, tx_frames),
+    FIELD(stack_stats, tx_ring_full), FIELD(stack_stats, tx_too_many_segments),
+    FIELD(stack_stats, tx_no_memory), FIELD(stack_stats, tx_no_device),
 };
 
 static const struct field proto_fields[] = {
@@ -122,21 +143,33 @@ static const struct pool_names pool_names[] = {
 };
 _Static_assert(ARRAY_SIZE(pool_names) == MEMP_MAX, "one name a pool");
 
+/* The card leaves checksums to us in this stage: what the protocols dropped for them. */
+static uint64_t checksum_drops(void)
+{
+    return (uint64_t)lwip_stats.ip.chkerr + lwip_stats.udp.chkerr + lwip_stats.tcp.chkerr +
+           lwip_stats.icmp.chkerr + lwip_stats.icmp6.chkerr;
+}
+
 static void collect_driver(void)
 {
     struct nic_stats nic = { 0 };
     struct pktbuf_stats pool;
     struct napi_stats napi;
+    struct rx_adapt_stats adapt;
 
     if (stack.nic != NULL)
         nic_stats(stack.nic, &nic);
-    add_u64("nic", &nic, nic_fields, ARRAY_SIZE(nic_fields));
+    napi_stats(&napi);
+    rx_adapt_stats(&adapt);
+    add_u64("nic", &nic, nic_rx_fields, ARRAY_SIZE(nic_rx_fields));
+    add("nic", "rx_queue_0_drop_checksum", checksum_drops());
+    add_u64("nic", &napi, napi_fields, ARRAY_SIZE(napi_fields));
+    add("nic", "rx_regime_switches", adapt.switches);
+    add_u64("nic", &nic, nic_tx_fields, ARRAY_SIZE(nic_tx_fields));
     pktbuf_stats(&pool);
     add("pktbuf", "total", pool.total);
     add("pktbuf", "free", pool.free);
     add("pktbuf", "empty", pool.empty);
-    napi_stats(&napi);
-    add_u64("napi", &napi, napi_fields, ARRAY_SIZE(napi_fields));
 }
 
 static void collect_lwip(void)
@@ -179,6 +212,7 @@ static void collect(void)
 
     table.count = 0;
     net_enter();
+    table.time_ns = time_ns();
     collect_driver();
     stack_stats(&glue);
     add_u64("stack", &glue, stack_fields, ARRAY_SIZE(stack_fields));
@@ -209,6 +243,7 @@ static void stats_json(struct console *con, const char *only)
     struct json j;
 
     console_json(con, &j);
+    json_u64(&j, "time_ns", table.time_ns);
     for (unsigned i = 0; i < table.count; i++) {
         const struct row *row = &table.row[i];
 
@@ -230,9 +265,9 @@ static void stats_json(struct console *con, const char *only)
 /* The i-th group's name: for Tab, and to check an argument. */
 static const char *group_name(unsigned i)
 {
-    static const char *const names[] = { "nic",     "pktbuf", "napi", "stack", "etharp", "ip",
-                                         "ip_frag", "icmp",   "udp",  "tcp",   "ip6",    "ip6_frag",
-                                         "icmp6",   "nd6",    "mld6", "memp",  "serial" };
+    static const char *const names[] = { "nic",  "pktbuf", "stack", "etharp", "ip",       "ip_frag",
+                                         "icmp", "udp",    "tcp",   "ip6",    "ip6_frag", "icmp6",
+                                         "nd6",  "mld6",   "memp",  "serial" };
 
     return i < ARRAY_SIZE(names) ? names[i] : NULL;
 }
@@ -255,6 +290,21 @@ static int cmd_stats(struct console *con, int argc, char **argv)
 }
 CONSOLE_COMMAND_COMPLETE(stats, "stats [group]", "counters of the NIC, NAPI and every protocol",
                          cmd_stats, group_name);
+
+/* Counters only: what lwIP's pools have in use, and had at most, it goes by. */
+static void stats_reset(void)
+{
+    if (stack.nic != NULL)
+        nic_reset_stats(stack.nic);
+    stack_reset_stats();
+    for (unsigned i = 0; i < MEMP_MAX; i++)
+        lwip_stats.memp[i]->err = 0;
+    lwip_stats.etharp = lwip_stats.ip = lwip_stats.ip_frag = lwip_stats.icmp = lwip_stats.udp =
+        lwip_stats.tcp = lwip_stats.ip6 = lwip_stats.ip6_frag = lwip_stats.icmp6 = lwip_stats.nd6 =
+            (struct stats_proto){ 0 };
+    lwip_stats.mld6 = (struct stats_igmp){ 0 };
+}
+RESETTABLE(stats, stats_reset);
 
 static void lwip_meminfo(struct meminfo *out)
 {

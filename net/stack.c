@@ -135,6 +135,12 @@ void stack_stats(struct stack_stats *out)
     *out = stack.stats;
 }
 
+void stack_reset_stats(void)
+{
+    ASSERT_BOTTOM_HALF();
+    stack.stats = (struct stack_stats){ .rx_held = stack.stats.rx_held };
+}
+
 /* netif_add()'s callback: what kind of interface this is. */
 static err_t netif_setup(struct netif *netif)
 {

@@ -1,13 +1,14 @@
 # Tests with lwIP itself, built for the host from the source that the kernel is built from:
 # our glue on top of it (test_stack, part of `make check`), and lwIP's own unit tests (check-lwip).
 
+comma := ,
 LWIP_SOURCES := $(addprefix $(LWIP)/,$(LWIP_SRC))
 LWIP_INC     := -Inet -Inet/port -I$(LWIP)/src/include
 $(LWIP_SOURCES): $(LWIP_STAMP) ;
 
 # ---------------------------------------------------------------- the stack on a fake NIC
 STACK_OBJS := $(patsubst src/%.c,$(H)/stack/%.o,$(LWIP_SRC)) \
-              $(patsubst %.c,$(H)/stack/%.o,$(addprefix net/,stack.c stack_rx.c stack_tx.c isn.c ping.c \
+              $(patsubst %.c,$(H)/stack/%.o,$(addprefix net/,stack.c stack_rx.c stack_tx.c stack_icmp.c icmp_limit.c isn.c ping.c \
                 port/port.c port/chksum.c port/isn_hook.c) \
                 $(wildcard tests/lwip/*.c) tests/host/fakes.c)
 
@@ -25,7 +26,7 @@ $(H)/stack/%.o: %.c $(LWIP_STAMP) | deps-test
 
 $(H)/test_stack: $(STACK_OBJS)
 	@echo "  HOSTCC  $@"
-	@$(HOSTCC) $(HOST_FLAGS) $^ -lcmocka -o $@
+	@$(HOSTCC) $(HOST_FLAGS) $(addprefix -Wl$(comma)--wrap=,$(WRAP)) $^ -lcmocka -o $@
 
 check: $(H)/test_stack
 

@@ -41,7 +41,10 @@ HOST_EXTRA_power := $(FAKE_HW)
 TEST_cfg   := boot/cfg.c
 TEST_isn := net/isn.c
 TEST_ipconf_parse := net/ipconf_parse.c
-TEST_napi := net/napi.c
+TEST_napi := net/napi.c net/rx_adapt.c net/rx_policy.c net/rx_observe.c tests/host/fake_hw.c
+HOST_EXTRA_napi := $(FAKE_HW)
+TEST_rx_policy := net/rx_policy.c
+TEST_icmp_limit := net/icmp_limit.c
 TEST_chksum := net/port/chksum.c
 TEST_trace_text := net/trace_text.c net/addr.c kernel/fmt.c
 HOST_EXTRA_trace_text = $(HOST_EXTRA_httpd) $(addprefix $(LWIP)/src/core/,def.c ipv4/ip4_addr.c ipv6/ip6_addr.c)
@@ -53,8 +56,12 @@ TEST_pci_config := drivers/pci_config.c tests/host/fake_hw.c
 HOST_EXTRA_pci_config := $(FAKE_HW)
 TEST_pktbuf := drivers/pktbuf.c
 TEST_virtio_net := drivers/virtio_net.c drivers/virtio_net_setup.c drivers/virtqueue.c drivers/pktbuf.c \
-                   kernel/fmt.c tests/host/fake_device.c tests/host/fake_virtio.c
-HOST_EXTRA_virtio_net := -include tests/host/barrier_hook.h
+                   kernel/fmt.c tests/host/fake_device.c tests/host/fake_virtio.c tests/host/fake_hw.c
+HOST_EXTRA_virtio_net := $(FAKE_HW) -include tests/host/barrier_hook.h
+TEST_watchdog := net/watchdog.c net/watchdog_step.c net/napi.c net/rx_adapt.c net/rx_policy.c net/rx_observe.c \
+                 drivers/virtio_net.c drivers/virtio_net_setup.c drivers/virtio_net_stall.c drivers/virtqueue.c \
+                 drivers/pktbuf.c kernel/fmt.c tests/host/fake_device.c tests/host/fake_virtio.c tests/host/fake_hw.c
+HOST_EXTRA_watchdog := $(FAKE_HW) -include tests/host/barrier_hook.h
 TEST_trace := tests/host/fake_hw.c # includes drivers/trace.c
 HOST_EXTRA_trace := $(FAKE_HW)
 TEST_virtio_pci := drivers/virtio_pci.c drivers/virtqueue.c drivers/pci.c drivers/pci_irq.c kernel/fmt.c \

@@ -116,7 +116,7 @@ def test_handshake_and_isn_differ(wired):
 
 
 def test_runts_below_an_ethernet_header(wired):
-    with counted(wired, r"^nic\.rx_runt", 13, exactly=True):
+    with counted(wired, r"^nic\.rx_queue_0_drop_runt", 13, exactly=True):
         for length in range(1, 14):
             wired.wire.send(bytes(Ether(src=Wire.MAC, dst=GUEST_MAC))[:length])
 
@@ -137,7 +137,7 @@ def test_short_frames_of_every_length(wired, frame, counter, count):
 
 def test_giants(wired):
     """Beyond MTU + header + VLAN tag, as far as the NIC lets them through to a buffer."""
-    with counted(wired, r"^nic\.rx_over_length", 1600 - 1518, exactly=True):
+    with counted(wired, r"^nic\.rx_queue_0_drop_over_length", 1600 - 1518, exactly=True):
         for length in range(1519, 1601):
             wired.wire.send(bytes(echo_request(0x2100, bytes(length)))[:length])
 

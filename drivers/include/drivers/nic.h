@@ -57,6 +57,25 @@ void nic_rx_irq_disable(struct nic *nic);
  * returns true. */
 bool nic_rx_irq_enable(struct nic *nic);
 
+/* Whether the top half leaves the receive interrupt on (the naive design), instead of masking it
+ * until nic_rx_irq_enable(). From the next interrupt on. */
+void nic_rx_irq_keep(struct nic *nic, bool keep);
+
+/* The receive interrupts there have been, and the TSC at the first since the last call (0: there
+ * was none since). */
+struct nic_rx_irqs {
+    uint64_t count;
+    uint64_t first_ticks;
+};
+void nic_rx_irqs(struct nic *nic, struct nic_rx_irqs *out);
+
+/* Frames that the device has put on the ring by now, and of these how many nic_rx_burst() has
+ * taken; both modulo 65536. */
+struct nic_rx_position {
+    uint16_t used, taken;
+};
+void nic_rx_position(struct nic *nic, struct nic_rx_position *out);
+
 /* One piece of a frame to send, in memory that is in the direct map (or the kernel image). */
 struct nic_seg {
     const void *data;
@@ -90,6 +109,34 @@ void nic_flush(struct nic *nic);
 bool nic_broken(const struct nic *nic);
 bool nic_recover(struct nic *nic);
 
+/*
+ * For the stall watchdog (net/watchdog.h): the rings at one moment. The indices count chains, modulo
+ * 65536, and follow one another in this order: avail, published, used, taken.
+ */
+struct nic_ring {
+    uint16_t size, free;  /* descriptors */
+    uint16_t avail;       /* added by us */
+    uint16_t published;   /* shown to the device */
+    uint16_t used;        /* the device is done with: its own word, not checked */
+    uint16_t taken;       /* taken back by us */
+    bool irq_on;          /* its interrupt is not masked at the ring */
+    uint64_t packets;     /* taken back, as nic_stats counts: does not wrap as `taken` does */
+    uint64_t kicks;       /* as nic_stats counts: without those of nic_rx_kick(), nic_tx_kick() */
+};
+struct nic_rings {
+    struct nic_ring rx, tx;
+};
+
+/* Look at both. False, and nothing is written, while the device is broken. */
+bool nic_rings(struct nic *nic, struct nic_rings *out);
+
+/* Show the device what was queued and notify it, whether it wants to be or not. */
+void nic_rx_kick(struct nic *nic);
+void nic_tx_kick(struct nic *nic);
+
+/* Give the device up, as if it had broken the rules: nic_broken() is true, nic_recover() next. */
+void nic_reset(struct nic *nic, const char *why);
+
 /* Counters, named as `ethtool -S` users expect. Any context may read. */
 struct nic_stats {
     uint64_t rx_packets, rx_bytes;
@@ -106,6 +153,7 @@ struct nic_stats {
     uint64_t device_resets;
 };
 void nic_stats(const struct nic *nic, struct nic_stats *out);
+void nic_reset_stats(struct nic *nic); /* bottom half */
 
 /* "virtio-net 1af4:1041 at 00:03.0, MSI-X" for people. */
 const char *nic_description(const struct nic *nic);

@@ -37,9 +37,13 @@ struct console_command {
     CONSOLE_COMMAND_COMPLETE(ident, usage_, help_, fn, 0)
 
 #define CONSOLE_COMMAND_COMPLETE(ident, usage_, help_, fn, complete_)                              \
+    CONSOLE_COMMAND_NAMED(ident, #ident, usage_, help_, fn, complete_)
+
+/* For a name that is not an identifier: "defer-us". */
+#define CONSOLE_COMMAND_NAMED(ident, name_, usage_, help_, fn, complete_)                          \
     static const struct console_command console_command_##ident                                    \
         __attribute__((used, section(".console." #ident), aligned(8))) = {                         \
-            .name = #ident, .usage = usage_, .help = help_, .run = fn, .complete = complete_       \
+            .name = name_, .usage = usage_, .help = help_, .run = fn, .complete = complete_        \
         }
 
 void console_init(void); /* boot, after serial_start(): the banner and the first prompt */

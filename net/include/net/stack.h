@@ -53,6 +53,7 @@ struct stack_stats {
     uint64_t rx_held;              /* now: receive buffers that lwIP or the app keeps */
     uint64_t rx_reclaims;          /* out-of-order TCP data given up: too many buffers held */
     uint64_t rx_aborts;            /* connections reset because their app refused too much */
+    uint64_t icmp_limited;         /* ICMP errors not sent: there were too many (icmp_limit.h) */
     uint64_t tx_frames;            /* handed to the device */
     uint64_t tx_ring_full;         /* lwIP was told to try again later */
     uint64_t tx_too_many_segments; /* copied into one buffer instead */
@@ -60,5 +61,6 @@ struct stack_stats {
     uint64_t tx_no_device;         /* no NIC, or one that does not come back */
 };
 void stack_stats(struct stack_stats *out);
+void stack_reset_stats(void); /* all but rx_held. Bottom half */
 
 #endif
