@@ -213,6 +213,8 @@ void trace_hit_kicked(bool told, const struct trace_site *site)
 /* The record whose answer this is, no longer waiting for it; or NULL. */
 static struct trace_record *take_token(const void *token)
 {
+    if (token == NULL)
+        return NULL;
     for (unsigned n = tracer.oldest; n != tracer.next; n++) {
         struct trace_record *r = record_of(n);
 

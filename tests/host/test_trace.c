@@ -311,6 +311,8 @@ static void test_other_frames(void **state)
     done(&tokens[7]);
     done(&tokens[1]);
     done(&tokens[8]);
+    done(NULL);
+    trace_lost(NULL);
     assert_true(trace_armed);
     done(&tokens[0]);
     assert_false(trace_armed);

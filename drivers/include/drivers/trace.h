@@ -16,7 +16,7 @@
  *     trace_sent(token);                   a frame is put on the transmit ring
  *   trace_leave();                       ... to here; without an answer this is its end
  *   trace_kicked(told);                  the round's end
- *   trace_done(token);                   or trace_lost(token): the answer has left
+ *   trace_done(token);                   or trace_lost(token): the answer has left (NULL: none)
  */
 #ifndef DRIVERS_TRACE_H
 #define DRIVERS_TRACE_H
