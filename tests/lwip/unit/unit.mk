@@ -14,7 +14,7 @@ PORT := $(LWIP)/contrib/ports/unix/port/include
 CFLAGS := -std=gnu11 -O1 -g -w -fsanitize=address,undefined -fno-sanitize=null,alignment \
           -fno-omit-frame-pointer -MMD -MP
 
-OURS_FLAGS   := -DTOPHALF_HOST=1 -Itests/lwip/unit -Itests/lwip/unit/config -Itests/host -Ikernel/include -Iboot/include \
+OURS_FLAGS   := -DTOPHALF_HOST=1 -Itests/lwip/unit -Itests/lwip/unit/config -Itests/host -Ikernel/include -Iboot/include -Idrivers/include \
                 -Inet -Inet/port -I$(LWIP)/src/include -I$(UNIT)
 THEIRS_FLAGS := -DLWIP_NOASSERT_ON_ERROR -Itests/lwip/unit/config -I$(UNIT) -I$(PORT) \
                 -I$(LWIP)/src/include
