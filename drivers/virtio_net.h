@@ -68,8 +68,8 @@ struct nic {
     char description[80];
 };
 
-/* The device broke the rules: silence it, take its receive buffers back, have the bottom half
- * call nic_recover(). Bottom half. */
+/* The device broke the rules, or has to start over: silence it, take its receive buffers back, have
+ * the bottom half call nic_recover(). Bottom half. */
 void net_break(struct nic *nic, const char *why);
 
 /* Raise the bottom half, once there is one. Any context. */

@@ -328,7 +328,7 @@ void net_break(struct nic *nic, const char *why)
 {
     struct pktbuf *buf;
 
-    printk_ratelimited("virtio-net: the device broke the rules: %s", why);
+    printk_ratelimited("virtio-net: the device needs a reset: %s", why);
     nic->broken = true;
     virtio_pci_silence(nic->dev);
     vq_reset(&nic->rx);

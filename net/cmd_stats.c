@@ -4,6 +4,7 @@
  */
 #include "rx_adapt.h"
 #include "stack_priv.h"
+#include "watchdog.h"
 #include <drivers/nic.h>
 #include <kernel/console.h>
 #include <kernel/lib.h>
@@ -102,6 +103,13 @@ static const struct field napi_fields[] = {
     POLLING("rx_mode_switches", mode_switches),
 };
 
+static const struct field watchdog_fields[] = {
+    FIELD(watchdog_stats, rx_stalls),  FIELD(watchdog_stats, tx_stalls),
+    FIELD(watchdog_stats, kicks),      FIELD(watchdog_stats, rearms),
+    FIELD(watchdog_stats, idle_kicks), FIELD(watchdog_stats, resets),
+    FIELD(watchdog_stats, recoveries), FIELD(watchdog_stats, recovery_fails),
+};
+
 static const struct field stack_fields[] = {
     FIELD(stack_stats, rx_frames),    FIELD(stack_stats, rx_vlan),
     FIELD(stack_stats, rx_ethertype), FIELD(stack_stats, rx_other_host),
@@ -172,6 +180,14 @@ static void collect_driver(void)
     add("pktbuf", "empty", pool.empty);
 }
 
+static void collect_watchdog(void)
+{
+    struct watchdog_stats stats;
+
+    watchdog_stats(&stats);
+    add_u64("watchdog", &stats, watchdog_fields, ARRAY_SIZE(watchdog_fields));
+}
+
 static void collect_lwip(void)
 {
     const struct {
@@ -214,6 +230,7 @@ static void collect(void)
     net_enter();
     table.time_ns = time_ns();
     collect_driver();
+    collect_watchdog();
     stack_stats(&glue);
     add_u64("stack", &glue, stack_fields, ARRAY_SIZE(stack_fields));
     collect_lwip();
@@ -265,9 +282,10 @@ static void stats_json(struct console *con, const char *only)
 /* The i-th group's name: for Tab, and to check an argument. */
 static const char *group_name(unsigned i)
 {
-    static const char *const names[] = { "nic",  "pktbuf", "stack", "etharp", "ip",       "ip_frag",
-                                         "icmp", "udp",    "tcp",   "ip6",    "ip6_frag", "icmp6",
-                                         "nd6",  "mld6",   "memp",  "serial" };
+    static const char *const names[] = { "nic",  "pktbuf",   "watchdog", "stack", "etharp",
+                                         "ip",   "ip_frag",  "icmp",     "udp",   "tcp",
+                                         "ip6",  "ip6_frag", "icmp6",    "nd6",   "mld6",
+                                         "memp", "serial" };
 
     return i < ARRAY_SIZE(names) ? names[i] : NULL;
 }

@@ -9,6 +9,7 @@
  */
 #include "rx_adapt.h"
 #include "rx_observe.h"
+#include "watchdog.h"
 #include <drivers/nic.h>
 #include <kernel/config.h>
 #include <kernel/context.h>
@@ -31,7 +32,6 @@ static struct napi {
     enum rx_mode mode;
     unsigned budget; /* packets a poll */
     unsigned defer_us;
-    bool device_lost;
     bool squeezed;          /* the last poll left packets on the ring */
     uint64_t deferred_seen; /* softirq rounds that hit their bounds, when it did */
     struct timer defer_timer;
@@ -54,21 +54,20 @@ static unsigned napi_receive(unsigned budget)
     return n;
 }
 
-/* The two rare things that a poll looks after besides packets. False: there is no device. */
+/* The two rare things that a poll looks after besides packets. False: there is no device now. */
 static bool napi_check_device(void)
 {
     if (unlikely(nic_broken(napi.nic))) {
-        printk_ratelimited("net: the network card broke the rules of its rings; resetting it");
-        if (!nic_recover(napi.nic)) {
-            printk("net: the network card does not come back");
-            napi.device_lost = true;
-        }
+        bool back = watchdog_recover();
+
         stack_tx_complete(); /* what was in flight */
         stack_link_update();
+        if (!back)
+            return false; /* the watchdog raises us when it may be tried again */
     }
     if (unlikely(nic_take_config_change(napi.nic)))
         stack_link_update();
-    return !napi.device_lost;
+    return true;
 }
 
 /*
@@ -155,8 +154,6 @@ static void napi_poll(void)
     unsigned n;
 
     ASSERT_BOTTOM_HALF();
-    if (unlikely(napi.device_lost))
-        return;
     /* Raised by the receive interrupt it is masked already; by another reason (room to send,
      * configuration, ourselves) it may not be. */
     if (likely(napi.mode != RX_MODE_INTERRUPT))
@@ -250,7 +247,7 @@ void napi_set_defer_us(unsigned us)
 void napi_init(struct nic *nic)
 {
     napi.nic = nic;
-    napi.device_lost = napi.squeezed = false;
+    napi.squeezed = false;
     napi.stats = (struct napi_stats){ 0 };
     napi.budget = (unsigned)config_u64("budget", NAPI_BUDGET_DEFAULT, 1, NAPI_BUDGET_MAX);
     napi.defer_us = (unsigned)config_u64("defer_us", NAPI_DEFER_US_DEFAULT, 1, NAPI_DEFER_US_MAX);
@@ -262,6 +259,7 @@ void napi_init(struct nic *nic)
     timer_setup(&napi.defer_timer, defer_timer_expired, NULL);
     softirq_open(SOFTIRQ_NET, "net", napi_poll);
     mode_enter(napi.mode); /* the first poll unmasks the interrupt, where the mode wants it */
+    watchdog_start(nic);
 }
 
 void napi_stats(struct napi_stats *out)

@@ -858,6 +858,124 @@ static void test_recovery_many_times(void **state)
     assert_int_equal(stats().device_resets, 1000);
 }
 
+/* ---- what the watchdog sees and does ---- */
+
+static struct nic_rings rings(void)
+{
+    struct nic_rings r;
+
+    assert_true(nic_rings(nic, &r));
+    return r;
+}
+
+static void test_rings(void **state)
+{
+    struct pktbuf *bufs[4];
+    struct nic_rings r;
+
+    (void)state;
+    start();
+    r = rings();
+    assert_int_equal(r.rx.size, 256);
+    assert_int_equal(r.rx.free, 0);
+    assert_int_equal(r.rx.avail, 256);
+    assert_int_equal(r.rx.published, 256);
+    assert_int_equal(r.rx.used, 0);
+    assert_false(r.rx.irq_on);
+    assert_int_equal(r.rx.kicks, 1);
+    assert_int_equal(r.tx.free, 256);
+    assert_int_equal(r.tx.avail + r.tx.published + r.tx.used + r.tx.taken, 0);
+
+    nic_rx_irq_enable(nic);
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(receive(1, 60));
+    r = rings();
+    assert_true(r.rx.irq_on);
+    assert_int_equal(r.rx.used, 3);
+    assert_int_equal(r.rx.taken, 0);
+    assert_int_equal(nic_rx_burst(nic, bufs, 2), 2);
+    pktbuf_free(bufs[0]);
+    pktbuf_free(bufs[1]);
+    r = rings();
+    assert_int_equal(r.rx.taken, 2);
+    assert_int_equal(r.rx.packets, 2);
+    assert_int_equal(r.rx.free, 2);
+
+    assert_true(nic_tx(nic, segs, 3, data));
+    assert_true(nic_tx(nic, segs, 3, data));
+    r = rings();
+    assert_int_equal(r.tx.avail, 2);
+    assert_int_equal(r.tx.published, 0);
+    assert_int_equal(r.tx.free, 256 - 8);
+    assert_int_equal(r.tx.packets, 0);
+    nic_flush(nic);
+    assert_true(fake_deliver(&dev->queue[1], "", 0));
+    r = rings();
+    assert_int_equal(r.tx.published, 2);
+    assert_int_equal(r.tx.used, 1);
+    assert_int_equal(r.tx.taken, 0);
+    assert_int_equal(r.tx.packets, 0);
+    assert_int_equal(r.tx.kicks, 1);
+    assert_non_null(nic_tx_reap(nic));
+    r = rings();
+    assert_int_equal(r.tx.taken, 1);
+    assert_int_equal(r.tx.packets, 1);
+
+    /* what the device says, believable or not: looking changes nothing */
+    dev->queue[0].used->idx = 40000;
+    assert_int_equal(rings().rx.used, 40000);
+    assert_false(nic_broken(nic));
+}
+
+/* Whether the device wants to be told or not, and what was queued is shown to it. */
+static void test_forced_kicks(void **state)
+{
+    struct fake_chain chain;
+
+    (void)state;
+    start();
+    dev->queue[0].used->flags = dev->queue[1].used->flags = VQ_USED_F_NO_NOTIFY;
+    assert_true(nic_tx(nic, segs, 3, data));
+    nic_tx_kick(nic);
+    assert_int_equal(dev->kicks[1], 1);
+    assert_int_equal(dev->kicks[0], 1); /* the first filling's */
+    assert_true(fake_take(&dev->queue[1], &chain));
+    nic_rx_kick(nic);
+    assert_int_equal(dev->kicks[0], 2);
+    assert_int_equal(stats().rx_kicks, 1); /* only those of a packet's way */
+    assert_int_equal(stats().tx_kicks, 0);
+}
+
+static void test_reset_on_demand(void **state)
+{
+    struct nic_rings r;
+    unsigned kicks;
+
+    (void)state;
+    start();
+    assert_true(nic_tx(nic, segs, 1, data));
+    nic_flush(nic);
+    fake_softirq_raised = 0;
+    nic_reset(nic, "no progress");
+    assert_non_null(strstr(fake_printk_last, "no progress"));
+    expect_silenced();
+    assert_false(nic_rings(nic, &r));
+    kicks = dev->kicks[0] + dev->kicks[1];
+    nic_rx_kick(nic); /* the fake device minds being kicked while it is not running */
+    nic_tx_kick(nic);
+    nic_reset(nic, "once more");
+    assert_int_equal(dev->kicks[0] + dev->kicks[1], kicks);
+    assert_int_equal(dev->silenced, 1);
+    assert_true(nic_recover(nic));
+    assert_ptr_equal(nic_tx_reap(nic), data);
+    assert_null(nic_tx_reap(nic));
+    assert_int_equal(rings().rx.published, 256);
+    assert_int_equal(rings().tx.free, 256);
+    EXPECT_PANIC(nic_reset((fake_context = CONTEXT_IRQ, nic), "from a top half"));
+    EXPECT_PANIC(nic_rings(nic, &r));
+    EXPECT_PANIC(nic_tx_kick(nic));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -894,6 +1012,9 @@ int main(void)
         TEST(test_device_asks_for_reset),
         TEST(test_no_recovery),
         TEST(test_recovery_many_times),
+        TEST(test_rings),
+        TEST(test_forced_kicks),
+        TEST(test_reset_on_demand),
     };
 
     return cmocka_run_group_tests_name("virtio_net", tests, NULL, NULL);

@@ -18,6 +18,12 @@ TEST_command := kernel/command.c
 TEST_config := kernel/config.c kernel/fmt.c boot/cfg.c
 TEST_printk := kernel/logring.c kernel/fmt.c
 TEST_hist := kernel/hist.c
+TEST_rates := kernel/rates.c kernel/fmt.c
+FAKE_CONSOLE := tests/host/fake_console.c kernel/json.c kernel/fmt.c
+TEST_cmd_hist := kernel/hist.c $(FAKE_CONSOLE)
+TEST_cmd_reset := kernel/hist.c $(FAKE_CONSOLE)
+TEST_cmd_irq := kernel/rates.c $(FAKE_CONSOLE)
+TEST_cmd_watch := kernel/command.c kernel/rates.c $(FAKE_CONSOLE)
 FAKE_HW := -include tests/host/fake_hw.h
 TEST_acpi := kernel/acpi.c kernel/aml.c
 TEST_softirq := kernel/softirq.c kernel/context.c tests/host/fake_hw.c
@@ -56,7 +62,7 @@ TEST_pci_config := drivers/pci_config.c tests/host/fake_hw.c
 HOST_EXTRA_pci_config := $(FAKE_HW)
 TEST_pktbuf := drivers/pktbuf.c
 TEST_virtio_net := drivers/virtio_net.c drivers/virtio_net_setup.c drivers/virtqueue.c drivers/pktbuf.c \
-                   kernel/fmt.c tests/host/fake_device.c tests/host/fake_virtio.c tests/host/fake_hw.c
+                   drivers/virtio_net_stall.c kernel/fmt.c tests/host/fake_device.c tests/host/fake_virtio.c tests/host/fake_hw.c
 HOST_EXTRA_virtio_net := $(FAKE_HW) -include tests/host/barrier_hook.h
 TEST_watchdog := net/watchdog.c net/watchdog_step.c net/napi.c net/rx_adapt.c net/rx_policy.c net/rx_observe.c \
                  drivers/virtio_net.c drivers/virtio_net_setup.c drivers/virtio_net_stall.c drivers/virtqueue.c \

@@ -116,6 +116,8 @@ class Wire:
         self._sock = sock
         self._frames = queue.Queue()
         self.answer = True
+        self.reading = threading.Event()  # cleared: the guest's frames pile up on their way
+        self.reading.set()
         self.seen = []  # every frame that the guest sent, with its time.monotonic()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -127,6 +129,7 @@ class Wire:
     def _exactly(self, count):
         data = b""
         while len(data) < count:
+            self.reading.wait()
             piece = self._sock.recv(count - len(data))
             if not piece:
                 raise EOFError

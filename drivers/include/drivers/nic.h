@@ -110,18 +110,18 @@ bool nic_broken(const struct nic *nic);
 bool nic_recover(struct nic *nic);
 
 /*
- * For the stall watchdog (net/watchdog.h): the rings at one moment. The indices count chains, modulo
- * 65536, and follow one another in this order: avail, published, used, taken.
+ * For the stall watchdog (net/watchdog.h): the rings at one moment. The indices count chains,
+ * modulo 65536, and follow one another in this order: avail, published, used, taken.
  */
 struct nic_ring {
-    uint16_t size, free;  /* descriptors */
-    uint16_t avail;       /* added by us */
-    uint16_t published;   /* shown to the device */
-    uint16_t used;        /* the device is done with: its own word, not checked */
-    uint16_t taken;       /* taken back by us */
-    bool irq_on;          /* its interrupt is not masked at the ring */
-    uint64_t packets;     /* taken back, as nic_stats counts: does not wrap as `taken` does */
-    uint64_t kicks;       /* as nic_stats counts: without those of nic_rx_kick(), nic_tx_kick() */
+    uint16_t size, free; /* descriptors */
+    uint16_t avail;      /* added by us */
+    uint16_t published;  /* shown to the device */
+    uint16_t used;       /* the device is done with: its own word, not checked */
+    uint16_t taken;      /* taken back by us */
+    bool irq_on;         /* its interrupt is not masked at the ring */
+    uint64_t packets;    /* taken back, as nic_stats counts: does not wrap as `taken` does */
+    uint64_t kicks;      /* as nic_stats counts: without those of nic_rx_kick(), nic_tx_kick() */
 };
 struct nic_rings {
     struct nic_ring rx, tx;

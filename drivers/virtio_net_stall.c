@@ -1,0 +1,62 @@
+/*
+ * virtio-net: what the stall watchdog (net/watchdog.c) needs. It looks at the rings without
+ * touching them, notifies the device whether that wants it or not, and has it reset. None of
+ * this is on a packet's way.
+ */
+#include "virtio_net.h"
+#include <kernel/context.h>
+
+/* The device's index is shown as it is, believable or not: whoever takes from the ring checks it.
+ */
+static void ring_view(const struct virtqueue *vq, struct nic_ring *out)
+{
+    *out = (struct nic_ring){ .size = (uint16_t)(vq->mask + 1u),
+                              .free = vq->free_count,
+                              .avail = vq->avail_idx,
+                              .published = vq->published,
+                              .used = READ_ONCE(vq->used->idx),
+                              .taken = vq->used_idx,
+                              .irq_on = !(READ_ONCE(vq->avail->flags) & VQ_AVAIL_F_NO_INTERRUPT) };
+}
+
+bool nic_rings(struct nic *nic, struct nic_rings *out)
+{
+    ASSERT_BOTTOM_HALF();
+    if (nic->broken)
+        return false;
+    ring_view(&nic->rx, &out->rx);
+    ring_view(&nic->tx, &out->tx);
+    out->rx.packets = nic->stats.rx_packets;
+    out->rx.kicks = nic->stats.rx_kicks;
+    out->tx.packets = nic->stats.tx_packets - (uint16_t)(out->tx.avail - out->tx.taken);
+    out->tx.kicks = nic->stats.tx_kicks;
+    return true;
+}
+
+static void kick(struct nic *nic, struct virtqueue *vq, unsigned queue)
+{
+    ASSERT_BOTTOM_HALF();
+    if (nic->broken)
+        return;
+    vq_publish(vq);
+    /* As before any kick (§2.7.13.4): the index is in memory before the device is told. */
+    dma_mb();
+    virtio_pci_notify(nic->dev, queue);
+}
+
+void nic_rx_kick(struct nic *nic)
+{
+    kick(nic, &nic->rx, NET_QUEUE_RX);
+}
+
+void nic_tx_kick(struct nic *nic)
+{
+    kick(nic, &nic->tx, NET_QUEUE_TX);
+}
+
+void nic_reset(struct nic *nic, const char *why)
+{
+    ASSERT_BOTTOM_HALF();
+    if (!nic->broken)
+        net_break(nic, why);
+}
