@@ -4,6 +4,7 @@
  */
 #include "command.h"
 #include "lineedit.h"
+#include "rates.h"
 #include <kernel/barrier.h>
 #include <kernel/console.h>
 #include <kernel/context.h>
@@ -22,6 +23,7 @@
 #define EDIT_ROOM     2048 /* ring bytes that one key may fill: a list of candidates */
 #define LOG_ROOM      512  /* ring bytes for taking the prompt away and bringing it back */
 #define TYPEAHEAD_MAX 1024
+#define KEY_NS        (50 * NS_PER_MS) /* in which an escape sequence is complete */
 
 /* What stands in the screen's last line. printk reads it in any context (console_log_begin). */
 static enum {
@@ -37,6 +39,7 @@ static const char *command_name = "console"; /* that errors begin with */
 /* Typed while a command ran; read before the port is. */
 static uint8_t typeahead[TYPEAHEAD_MAX];
 static unsigned typeahead_first, typeahead_count;
+static bool after_return; /* a CR has ended the line, and nothing was read since */
 
 static void set_line_state(int state)
 {
@@ -109,6 +112,23 @@ void console_json(struct console *con, struct json *j)
     json_begin(j, console_write, con);
 }
 
+bool console_rate(struct console *con, uint64_t value, uint64_t *per_second_milli)
+{
+    return con->rates != NULL && rates_next(con->rates, value, per_second_milli);
+}
+
+const char *console_rate_text(struct console *con, uint64_t value, unsigned width,
+                              char text[CONSOLE_RATE_MAX])
+{
+    char digits[RATE_TEXT_MAX], rate[CONSOLE_RATE_MAX] = "";
+    uint64_t milli;
+
+    if (console_rate(con, value, &milli))
+        fmt_snprintf(rate, sizeof(rate), " %s/s", rate_text(digits, milli));
+    fmt_snprintf(text, CONSOLE_RATE_MAX, "%*s", con->rates != NULL ? (int)width : 0, rate);
+    return text;
+}
+
 bool console_log_begin(void)
 {
     switch (line_state) {
@@ -160,6 +180,31 @@ static void unknown_command(struct console *con, const char *name)
         console_error(con, "unknown command (help lists them all)");
 }
 
+static void end_line(void)
+{
+    if (line_state == LINE_OPEN) /* JSON ends here, and the prompt begins a line */
+        console_write(NULL, "\n", 1);
+}
+
+int console_run(struct console *con, int argc, char **argv)
+{
+    const struct console_command *cmd =
+        command_find(console_commands_start, console_commands_end, argv[0]);
+    const char *outer = command_name;
+    int status = 1;
+
+    ASSERT_CONTEXT(CONTEXT_MAIN);
+    ASSERT(argc > 0);
+    command_name = argv[0];
+    if (cmd == NULL)
+        unknown_command(con, argv[0]);
+    else
+        status = cmd->run(con, argc, argv);
+    end_line();
+    command_name = outer;
+    return status;
+}
+
 static void run_line(struct console *con, char *line)
 {
     char *argv[COMMAND_ARGS_MAX];
@@ -168,7 +213,7 @@ static void run_line(struct console *con, char *line)
     bool help;
     int argc;
 
-    con->json = con->interrupted = false;
+    *con = (struct console){ 0 };
     command_name = "console";
     argc = command_split(line, argv, &error);
     if (argc < 0)
@@ -180,15 +225,12 @@ static void run_line(struct console *con, char *line)
     help = command_take_option(&argc, argv, "-h");
     help |= command_take_option(&argc, argv, "--help");
 
-    cmd = command_find(console_commands_start, console_commands_end, argv[0]);
-    if (cmd == NULL)
-        unknown_command(con, argv[0]);
-    else if (help)
+    cmd = help ? command_find(console_commands_start, console_commands_end, argv[0]) : NULL;
+    if (cmd != NULL)
         show_help(con, cmd);
     else
-        cmd->run(con, argc, argv);
-    if (line_state == LINE_OPEN)
-        console_write(NULL, "\n", 1); /* JSON ends here, and the prompt begins a line */
+        console_run(con, argc, argv);
+    end_line();
 }
 
 /* ---- input */
@@ -236,12 +278,39 @@ void console_poll(void)
             continue;
         }
         set_line_state(LINE_CLEAR);
+        after_return = byte == '\r';
         if (result == LINEEDIT_LINE)
             run_line(&console, editor.line);
+        after_return = false;
         show_prompt();
         if (softirq_pending()) /* deferred ones: a script of commands must not hold them up */
             softirq_run();
     }
+}
+
+/* The rest of a key that has begun: an arrow comes as three bytes. */
+static void finish_key(int byte)
+{
+    uint64_t give_up_ns = time_ns() + KEY_NS;
+    struct keys keys = { 0 };
+
+    keys_decode(&keys, (uint8_t)byte);
+    while (keys.state != KEYS_GROUND && time_ns() < give_up_ns) {
+        byte = serial_getc();
+        if (byte >= 0)
+            keys_decode(&keys, (uint8_t)byte);
+        else
+            loop_wait(give_up_ns);
+    }
+}
+
+/* A terminal that ends lines with CR LF: the LF of the command's own line is no key. */
+static bool is_line_end(int byte)
+{
+    bool is = after_return && byte == '\n';
+
+    after_return = false;
+    return is;
 }
 
 bool console_wait(struct console *con, uint64_t deadline_ns, bool any_key)
@@ -251,14 +320,19 @@ bool console_wait(struct console *con, uint64_t deadline_ns, bool any_key)
     ASSERT_CONTEXT(CONTEXT_MAIN);
     for (;;) {
         while ((byte = serial_getc()) >= 0) {
+            if (is_line_end(byte))
+                continue;
             if (byte == CTRL('C')) {
                 con->interrupted = true;
                 typeahead_count = 0;
                 console_write(NULL, "^C\n", 3);
                 return false;
             }
-            if (any_key)
+            if (any_key || con->rates != NULL) {
+                con->interrupted |= con->rates != NULL; /* or watch would not know */
+                finish_key(byte);
                 return false;
+            }
             type_ahead((uint8_t)byte);
         }
         if (time_ns() >= deadline_ns)

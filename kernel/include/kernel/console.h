@@ -16,8 +16,9 @@
 #include <stdint.h>
 
 struct console {
-    bool json;        /* -j was given */
-    bool interrupted; /* Ctrl-C was pressed during console_wait() */
+    bool json;           /* -j was given */
+    bool interrupted;    /* Ctrl-C was pressed during console_wait(); under `watch` any key */
+    struct rates *rates; /* `watch` repeats the command: console_rate(); else NULL */
 };
 
 struct console_command {
@@ -64,6 +65,35 @@ int console_error(struct console *con, const char *fmt, ...) __attribute__((form
 void console_json(struct console *con, struct json *j);
 
 /*
+ * The rate of a counter that is being printed, for commands that `watch` repeats: call it once for
+ * each counter, in the same order each time, as the n-th of one run is compared with the n-th of
+ * the run before. (Not for gauges: a pool's free buffers have no rate.)
+ *
+ * Returns true and thousandths per second; false outside of watch, in its first run, and for a
+ * counter that went down (it was zeroed). Main context.
+ */
+bool console_rate(struct console *con, uint64_t value, uint64_t *per_second_milli);
+
+/*
+ * The same as text: " 12.3/s" with blanks in front up to `width` columns, all blanks where there is
+ * no rate yet, "" outside of watch, so that it can stand behind the value as it is:
+ *
+ *   console_printf(con, "%s: %lu%s\n", name, value, console_rate_text(con, value, 14, text));
+ *
+ * Returns text.
+ */
+#define CONSOLE_RATE_MAX 40
+const char *console_rate_text(struct console *con, uint64_t value, unsigned width,
+                              char text[CONSOLE_RATE_MAX]);
+
+/*
+ * Run a command by its name, as if it had been typed: what it says about an error is in its name,
+ * and its output ends with a line's end. argv (of which it may change the pointers) has argc of
+ * them. Returns what the command does, 1 where there is none of that name. Main context.
+ */
+int console_run(struct console *con, int argc, char **argv);
+
+/*
  * printk's bracket around log lines on the serial port. begin() returns false while a line there
  * is incomplete, and takes the prompt with what has been typed away otherwise; end() brings it
  * back. Any context, interrupts off.
@@ -73,7 +103,8 @@ void console_log_end(void);
 
 /*
  * Wait until time_ns() reaches the deadline, running the system meanwhile. Returns false when
- * Ctrl-C (or, if any_key, any key) was pressed. Main context, softirqs enabled.
+ * Ctrl-C (or, if any_key or under `watch`, any key) was pressed; that key is consumed. Main
+ * context, softirqs enabled.
  */
 bool console_wait(struct console *con, uint64_t deadline_ns, bool any_key);
 
