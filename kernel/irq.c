@@ -199,3 +199,14 @@ void irq_counts(struct irq_counts *out)
 {
     *out = counts;
 }
+
+void irq_reset_counts(void)
+{
+    bool irqs = irq_save(); /* a vector's count and its ticks are of the same interrupts */
+
+    ASSERT_CONTEXT(CONTEXT_MAIN);
+    counts = (struct irq_counts){ 0 };
+    for (unsigned v = 0; v < ARRAY_SIZE(vectors); v++)
+        vectors[v].count = vectors[v].ticks = 0;
+    irq_restore(irqs);
+}

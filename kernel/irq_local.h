@@ -15,4 +15,7 @@ struct irq_counts {
 };
 void irq_counts(struct irq_counts *out);
 
+/* Zero all of them, and each vector's count and ticks. Main context. */
+void irq_reset_counts(void);
+
 #endif

@@ -15,6 +15,7 @@
 #include <kernel/loop.h>
 #include <kernel/panic.h>
 #include <kernel/printk.h>
+#include <kernel/reset.h>
 #include <kernel/serial.h>
 #include <kernel/softirq.h>
 #include <kernel/time.h>
@@ -315,6 +316,15 @@ void serial_stats(struct serial_stats *out)
 {
     *out = serial.stats;
 }
+
+static void serial_reset_stats(void)
+{
+    bool irq = irq_save(); /* any context writes, and counts what it had to drop */
+
+    serial.stats = (struct serial_stats){ 0 };
+    irq_restore(irq);
+}
+RESETTABLE(serial, serial_reset_stats);
 
 /* ---- main context */
 

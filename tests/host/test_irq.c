@@ -279,6 +279,30 @@ static void the_error_interrupt_is_counted(void **state)
     assert_int_equal(eois, 1);
 }
 
+static void reset_zeroes_all_counts(void **state)
+{
+    int vector = irq_request("counted", handler, NULL);
+    const struct irq_counts zero = { 0 };
+    struct irq_counts counts;
+    struct irq_info info;
+
+    irq_dispatch((unsigned)vector);
+    irq_dispatch(VECTOR_SPURIOUS);
+    irq_dispatch(0x27);
+    irq_dispatch(VECTOR_ERROR);
+    fake_irqs_on = true; /* main context */
+    irq_reset_counts();
+    assert_true(fake_irqs_on);
+    irq_counts(&counts);
+    assert_memory_equal(&counts, &zero, sizeof(zero));
+    for (unsigned i = 0; irq_info(i, &info); i++)
+        assert_true(info.count == 0 && info.ticks == 0);
+    setup(state);
+    irq_dispatch((unsigned)vector); /* and it goes on from there */
+    for (unsigned i = 0; irq_info(i, &info); i++)
+        assert_int_equal(info.count, info.vector == vector);
+}
+
 static void misuse_panics(void **state)
 {
     int bad = irq_request("bad", handler_that_lets_interrupts_in, NULL);
@@ -323,6 +347,7 @@ int main(void)
         cmocka_unit_test_setup(isa_lines_follow_the_overrides, setup),
         cmocka_unit_test_setup(unclaimed_vectors_are_counted_and_ended_only_if_owed, setup),
         cmocka_unit_test_setup(the_error_interrupt_is_counted, setup),
+        cmocka_unit_test_setup(reset_zeroes_all_counts, setup),
         cmocka_unit_test_setup(misuse_panics, setup),
         cmocka_unit_test_setup(vectors_run_out_without_touching_the_local_ones, setup),
     };
