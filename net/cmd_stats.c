@@ -7,6 +7,7 @@
 #include "watchdog.h"
 #include <drivers/nic.h>
 #include <kernel/console.h>
+#include <kernel/fmt.h>
 #include <kernel/lib.h>
 #include <kernel/meminfo.h>
 #include <kernel/panic.h>
@@ -23,6 +24,7 @@
 struct row {
     const char *group, *name;
     uint64_t value;
+    bool gauge; /* so much now: goes up and down, and has no rate */
 };
 
 /* All counters at one moment. Filled with softirqs off, printed (which waits) with them on. */
@@ -36,22 +38,35 @@ static struct {
 static void add(const char *group, const char *name, uint64_t value)
 {
     ASSERT(table.count < ROWS_MAX);
-    table.row[table.count++] = (struct row){ group, name, value };
+    table.row[table.count++] = (struct row){ group, name, value, false };
+}
+
+static void add_gauge(const char *group, const char *name, uint64_t value)
+{
+    add(group, name, value);
+    table.row[table.count - 1].gauge = true;
 }
 
 struct field {
     const char *name;
     size_t offset;
+    bool gauge;
 };
 #define FIELD(type, member)                                                                        \
     {                                                                                              \
         .name = #member, .offset = offsetof(struct type, member)                                   \
     }
 
+#define GAUGE(type, member)                                                                        \
+    {                                                                                              \
+        .name = #member, .offset = offsetof(struct type, member), .gauge = true                    \
+    }
+
 static void add_u64(const char *group, const void *base, const struct field *field, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
-        add(group, field[i].name,
+        (field[i].gauge ? add_gauge : add)(
+            group, field[i].name,
             *(const uint64_t *)(const void *)((const char *)base + field[i].offset));
 }
 
@@ -113,7 +128,7 @@ static const struct field watchdog_fields[] = {
 static const struct field stack_fields[] = {
     FIELD(stack_stats, rx_frames),    FIELD(stack_stats, rx_vlan),
     FIELD(stack_stats, rx_ethertype), FIELD(stack_stats, rx_other_host),
-    FIELD(stack_stats, rx_truncated), FIELD(stack_stats, rx_held),
+    FIELD(stack_stats, rx_truncated), GAUGE(stack_stats, rx_held),
     FIELD(stack_stats, rx_reclaims),  FIELD(stack_stats, rx_aborts),
     FIELD(stack_stats, icmp_limited), FIELD(stack_stats, tx_frames),
     FIELD(stack_stats, tx_ring_full), FIELD(stack_stats, tx_too_many_segments),
@@ -175,8 +190,8 @@ static void collect_driver(void)
     add("nic", "rx_regime_switches", adapt.switches);
     add_u64("nic", &nic, nic_tx_fields, ARRAY_SIZE(nic_tx_fields));
     pktbuf_stats(&pool);
-    add("pktbuf", "total", pool.total);
-    add("pktbuf", "free", pool.free);
+    add_gauge("pktbuf", "total", pool.total);
+    add_gauge("pktbuf", "free", pool.free);
     add("pktbuf", "empty", pool.empty);
 }
 
@@ -207,9 +222,9 @@ static void collect_lwip(void)
     for (unsigned i = 0; i < MEMP_MAX; i++) {
         const struct stats_mem *pool = lwip_stats.memp[i];
 
-        add("memp", pool_names[i].used, pool->used);
-        add("memp", pool_names[i].max, pool->max);
-        add("memp", pool_names[i].total, memp_pools[i]->num);
+        add_gauge("memp", pool_names[i].used, pool->used);
+        add_gauge("memp", pool_names[i].max, pool->max);
+        add_gauge("memp", pool_names[i].total, memp_pools[i]->num);
         add("memp", pool_names[i].failed, pool->err);
     }
 }
@@ -238,6 +253,19 @@ static void collect(void)
     collect_serial();
 }
 
+#define VALUE_WIDTH 48
+#define RATE_WIDTH  14
+
+static void row_text(struct console *con, const struct row *row)
+{
+    char value[96], rate[CONSOLE_RATE_MAX] = "";
+
+    fmt_snprintf(value, sizeof(value), "     %s: %llu", row->name, (unsigned long long)row->value);
+    if (!row->gauge)
+        console_rate_text(con, row->value, RATE_WIDTH, rate);
+    console_printf(con, "%-*s%s\n", rate[0] != '\0' ? VALUE_WIDTH : 0, value, rate);
+}
+
 static void stats_text(struct console *con, const char *only)
 {
     const char *group = "";
@@ -250,7 +278,7 @@ static void stats_text(struct console *con, const char *only)
         if (strcmp(group, row->group) != 0)
             console_printf(con, "%s:\n", row->group);
         group = row->group;
-        console_printf(con, "     %s: %llu\n", row->name, (unsigned long long)row->value);
+        row_text(con, row);
     }
 }
 
