@@ -936,12 +936,30 @@ static void test_breaks_while_it_stalls(void **state)
     assert_int_equal(stats().tx_stalls, 1);
     break_rules();
     assert_int_equal(device_resets(), 1);
+    run_for(1001);
+    assert_int_equal(logged("tx goes on"), 0); /* it did not */
     transmit(10);
     run_for(4500);
     assert_int_equal(stats().tx_stalls, 2);
     assert_int_equal(stats().resets, 0);
     run_for(1501);
     assert_int_equal(stats().resets, 1);
+    expect_working();
+}
+
+/* The first frames after a start are lost from sight, and the device is reset: its ring begins
+ * where it stood. */
+static void test_reset_with_frames_on_the_ring(void **state)
+{
+    m.loses_interrupts = true;
+    (void)state;
+    receive(3);
+    run_for(501); /* a look that sees them */
+    nic_reset(nic, "for the test");
+    run_softirqs();
+    assert_int_equal(device_resets(), 1);
+    run_for(5000);
+    assert_int_equal(stats().rx_stalls, 0);
     expect_working();
 }
 
@@ -1030,6 +1048,7 @@ int main(void)
         TEST(test_backpressure_without_end),
         TEST(test_dead_transmit_ring),
         TEST(test_breaks_while_it_stalls),
+        TEST(test_reset_with_frames_on_the_ring),
         TEST(test_broken_at_every_poll),
         TEST(test_does_not_come_back_for_long),
     };

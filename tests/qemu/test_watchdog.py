@@ -41,12 +41,12 @@ def logged(guest, what):
     return guest.console("dmesg")
 
 
-def test_an_ordinary_guest_stalls_never(wired):
+def test_an_ordinary_guest_stalls_never(guest):
     for number in range(20):
-        ping(wired, 0x2100 + number)
+        ping(guest, 0x2100 + number)
     time.sleep(1.5)
-    ping(wired, 0x2120)
-    counted = watchdog(wired)
+    ping(guest, 0x2120)
+    counted = watchdog(guest)
     for name in ("rx_stalls", "tx_stalls", "kicks", "rearms", "resets", "recovery_fails"):
         assert counted[name] == 0, counted
 
