@@ -13,6 +13,7 @@
  */
 #include "pktbuf_pool.h"
 #include "virtio_net.h"
+#include <drivers/trace.h>
 #include <kernel/context.h>
 #include <kernel/page.h>
 
@@ -66,6 +67,7 @@ unsigned nic_rx_burst(struct nic *nic, struct pktbuf **bufs, unsigned budget)
             rx_drop(nic, buf, used_bytes);
             continue;
         }
+        trace_taken(buf);
         bytes += buf->frame_len;
         bufs[n++] = buf;
     }
@@ -183,6 +185,7 @@ bool nic_tx(struct nic *nic, const struct nic_seg *segs, unsigned count, void *t
         bytes += segs[i].len;
     }
     vq_chain_end(vq, &chain, token);
+    trace_sent(token);
     nic->stats.tx_packets++;
     nic->stats.tx_bytes += bytes;
     return true;
@@ -198,8 +201,12 @@ static void *tx_reap_end(struct nic *nic)
         nic->stats.tx_bad_id++;
         net_break(nic, vq->broken_why);
     }
-    if (unlikely(vq->detached != 0))
-        return vq_detach(vq);
+    if (unlikely(vq->detached != 0)) {
+        void *token = vq_detach(vq);
+
+        trace_lost(token);
+        return token;
+    }
     if (likely(!nic->tx_waiting))
         return NULL;
     if (vq_free_slots(vq) < TX_DESCS_MAX)
@@ -214,7 +221,10 @@ void *nic_tx_reap(struct nic *nic)
     uint32_t unused; /* the device writes nothing into what we send */
     void *token = vq_pop(&nic->tx, &unused);
 
-    return token != NULL ? token : tx_reap_end(nic);
+    if (token == NULL)
+        token = tx_reap_end(nic);
+    trace_done(token); /* NULL is no packet's */
+    return token;
 }
 
 unsigned nic_tx_outstanding(const struct nic *nic)
@@ -224,8 +234,14 @@ unsigned nic_tx_outstanding(const struct nic *nic)
 
 void nic_flush(struct nic *nic)
 {
-    if (!vq_publish(&nic->tx) || !vq_kick_needed(&nic->tx))
+    bool told;
+
+    if (!vq_publish(&nic->tx))
         return;
-    virtio_pci_notify(nic->dev, NET_QUEUE_TX);
-    nic->stats.tx_kicks++;
+    told = vq_kick_needed(&nic->tx);
+    if (told) {
+        virtio_pci_notify(nic->dev, NET_QUEUE_TX);
+        nic->stats.tx_kicks++;
+    }
+    trace_kicked(told);
 }

@@ -4,6 +4,7 @@
  */
 #include "pktbuf_pool.h"
 #include "virtio_net.h"
+#include <drivers/trace.h>
 #include <kernel/context.h>
 #include <kernel/cpu.h>
 #include <kernel/fmt.h>
@@ -109,6 +110,7 @@ static void irq_rx(void *arg)
     struct nic *nic = arg;
 
     ASSERT_CONTEXT(CONTEXT_IRQ);
+    trace_point(TRACE_INTERRUPT);
     nic->stats.rx_interrupts++;
     if (nic->rx_irq_ticks == 0)
         nic->rx_irq_ticks = this_cpu()->cputime_since; /* when irq_dispatch() began */

@@ -11,6 +11,7 @@
 #include "rx_observe.h"
 #include "watchdog.h"
 #include <drivers/nic.h>
+#include <drivers/trace.h>
 #include <kernel/config.h>
 #include <kernel/context.h>
 #include <kernel/cpu.h>
@@ -49,8 +50,11 @@ static unsigned napi_receive(unsigned budget)
 
     /* XDP programs have their place here: a burst of frames in the driver's buffers, before
      * anything is allocated or parsed for the stack. (The lecture: XDP hook.) */
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
+        trace_enter(napi.burst[i]);
         stack_input(napi.burst[i]);
+        trace_leave();
+    }
     return n;
 }
 
@@ -154,6 +158,7 @@ static void napi_poll(void)
     unsigned n;
 
     ASSERT_BOTTOM_HALF();
+    trace_point(TRACE_SOFTIRQ);
     /* Raised by the receive interrupt it is masked already; by another reason (room to send,
      * configuration, ourselves) it may not be. */
     if (likely(napi.mode != RX_MODE_INTERRUPT))

@@ -6,6 +6,7 @@
  * again. So a peer that sends and does not read stops itself, after at most one window.
  */
 #include <apps/app.h>
+#include <drivers/trace.h>
 #include <kernel/config.h>
 #include <kernel/kmalloc.h>
 #include <kernel/lib.h>
@@ -55,6 +56,7 @@ static void conn_push(struct echo_conn *conn)
         /* By reference (no TCP_WRITE_FLAG_COPY). Out of room or memory: later is fine. */
         if (p->len > 0 && tcp_write(conn->pcb, p->payload, p->len, 0) != ERR_OK)
             return;
+        trace_point(TRACE_RESPONSE);
     }
 }
 
@@ -81,6 +83,7 @@ static err_t echo_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err
 
     (void)pcb;
     (void)err;
+    trace_point(TRACE_APP);
     if (p == NULL) {
         conn->peer_has_closed = true;
         return conn_finish(conn);

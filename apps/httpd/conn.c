@@ -17,6 +17,7 @@
  * not read stops itself.
  */
 #include "conn.h"
+#include <drivers/trace.h>
 #include <kernel/context.h>
 #include <kernel/kmalloc.h>
 #include <kernel/lib.h>
@@ -190,6 +191,7 @@ static err_t conn_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err
 
     (void)pcb;
     (void)err; /* always ERR_OK */
+    trace_point(TRACE_APP);
     if (p == NULL) {
         conn->peer_closed = true;
         return conn_run(conn);

@@ -3,6 +3,7 @@
  * archive. TCP takes what it has room for; nothing is lost where it has none.
  */
 #include "conn.h"
+#include <drivers/trace.h>
 #include <kernel/lib.h>
 
 void conn_start_response(struct conn *conn, const struct response *response,
@@ -22,6 +23,7 @@ static bool conn_write(struct conn *conn, const void *data, size_t len, u8_t fla
 {
     if (len > tcp_sndbuf(conn->pcb) || tcp_write(conn->pcb, data, (u16_t)len, flags) != ERR_OK)
         return false;
+    trace_point(TRACE_RESPONSE);
     conn->unacked += len;
     httpd.stats.bytes += len;
     return true;

@@ -14,6 +14,9 @@
 #define LWIP_TCPIP_CORE_LOCKING 0 /* likewise: there is no core lock to take */
 #define LWIP_SINGLE_NETIF       1 /* one NIC: routing is a test, not a search */
 #define LWIP_HOOK_FILENAME      "lwip_hooks.h"
+#if !__STDC_HOSTED__ /* lwIP's own unit tests are not traced */
+#define LWIP_PERF 1  /* arch/perf.h: the packet trace's points in lwIP */
+#endif
 
 /* ------------------------------------------------------------------ memory */
 
