@@ -50,14 +50,17 @@ static void conn_free(struct echo_conn *conn)
 /* Give TCP as much of the held data as it takes; the rest goes when sent() makes room. */
 static void conn_push(struct echo_conn *conn)
 {
+    enum cputime before = app_begin();
+
     for (; conn->unsent != conn->next; conn->unsent++) {
         const struct pbuf *p = conn->held[conn->unsent % HELD_MAX];
 
         /* By reference (no TCP_WRITE_FLAG_COPY). Out of room or memory: later is fine. */
         if (p->len > 0 && tcp_write(conn->pcb, p->payload, p->len, 0) != ERR_OK)
-            return;
+            break;
         trace_point(TRACE_RESPONSE);
     }
+    app_end(before);
 }
 
 /* Everything echoed and the peer has closed: close too. */

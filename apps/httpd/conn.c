@@ -17,6 +17,7 @@
  * not read stops itself.
  */
 #include "conn.h"
+#include <apps/app.h>
 #include <drivers/trace.h>
 #include <kernel/context.h>
 #include <kernel/kmalloc.h>
@@ -156,8 +157,10 @@ static bool conn_holds_too_much(const struct conn *conn)
 static err_t conn_run(struct conn *conn)
 {
     bool held_before = conn->held > 0;
+    enum cputime before = app_begin();
 
     conn_advance(conn);
+    app_end(before);
     conn_account_held(conn);
     if (!held_before && conn_holds_too_much(conn)) {
         httpd.stats.stalled++;

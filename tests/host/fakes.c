@@ -48,6 +48,10 @@ WEAK uint64_t time_ns(void)
 {
     return fake_time_ns;
 }
+WEAK uint64_t time_tsc_to_ns(uint64_t ticks)
+{
+    return ticks;
+}
 WEAK void softirq_raise(enum softirq nr)
 {
     fake_softirq_raised |= 1u << nr;

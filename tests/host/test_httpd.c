@@ -2,7 +2,6 @@
  * httpd as a whole on a fake of lwIP's raw API (fake_tcp.h): what a client sees, whatever the
  * segments, the windows and the memory are like; and that nothing is left behind.
  */
-#define _GNU_SOURCE /* memmem */
 #include <boot/bootinfo.h>
 #include <httpd/conn.h>
 #include <httpd/http_request.h>

@@ -248,6 +248,13 @@ static void test_rx_burst(void **state)
     assert_int_equal(stats().rx_packets, 100);
     assert_int_equal(stats().rx_bytes, 100 * 60 + 99 * 50);
     assert_int_equal(pool_free(), 1024 - 156);
+    nic_rx_refill(nic); /* less than half a ring is missing: not yet */
+    assert_int_equal(pool_free(), 1024 - 156);
+    for (unsigned i = 0; i < 28; i++)
+        assert_true(receive(0, 60));
+    assert_int_equal(nic_rx_burst(nic, bufs, 64), 28);
+    for (unsigned i = 0; i < 28; i++)
+        pktbuf_free(bufs[i]);
     nic_rx_refill(nic);
     assert_int_equal(pool_free(), 1024 - 256);
 }
@@ -269,7 +276,7 @@ static void test_rx_long(void **state)
         }
         nic_rx_refill(nic);
     }
-    assert_int_equal(pool_free(), 1024 - 256);
+    assert_in_range(pool_free(), 1024 - 256, 1024 - 129);
     assert_int_equal(stats().rx_packets, seen);
 }
 

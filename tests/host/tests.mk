@@ -53,7 +53,7 @@ TEST_rx_policy := net/rx_policy.c
 TEST_icmp_limit := net/icmp_limit.c
 TEST_chksum := net/port/chksum.c
 TEST_trace_text := net/trace_text.c net/addr.c kernel/fmt.c
-HOST_EXTRA_trace_text = $(HOST_EXTRA_httpd) $(addprefix $(LWIP)/src/core/,def.c ipv4/ip4_addr.c ipv6/ip6_addr.c)
+HOST_EXTRA_trace_text := -Inet/port -I$(LWIP)/src/include $(addprefix $(LWIP)/src/core/,def.c ipv4/ip4_addr.c ipv6/ip6_addr.c)
 TEST_ustar := boot/ustar.c
 TEST_pci := drivers/pci.c drivers/pci_irq.c tests/host/fake_pci.c
 HOST_EXTRA_pci := -include tests/host/mmio_hook.h
@@ -70,6 +70,8 @@ TEST_watchdog := net/watchdog.c net/watchdog_step.c net/napi.c net/rx_adapt.c ne
 HOST_EXTRA_watchdog := $(FAKE_HW) -include tests/host/barrier_hook.h
 TEST_trace := tests/host/fake_hw.c # includes drivers/trace.c
 HOST_EXTRA_trace := $(FAKE_HW)
+TEST_trace_nic := $(TEST_virtio_net) drivers/trace.c
+HOST_EXTRA_trace_nic := $(HOST_EXTRA_virtio_net)
 TEST_virtio_pci := drivers/virtio_pci.c drivers/virtqueue.c drivers/pci.c drivers/pci_irq.c kernel/fmt.c \
                    tests/host/fake_pci.c
 HOST_EXTRA_virtio_pci := -include tests/host/mmio_hook.h
@@ -92,9 +94,9 @@ HTTPD_SITE := apps/httpd/site.c apps/httpd/response.c apps/httpd/mime.c apps/htt
               apps/httpd/http_path.c boot/ustar.c kernel/fmt.c tests/host/fake_kmalloc.c
 TEST_site := $(HTTPD_SITE)
 TEST_httpd := $(HTTPD_SITE) apps/httpd/conn.c apps/httpd/conn_in.c apps/httpd/conn_out.c \
-              apps/httpd/http_request.c apps/httpd/httpd.c tests/host/fake_tcp.c
-TEST_echo := apps/echo/echo.c tests/host/fake_kmalloc.c tests/host/fake_tcp.c
-HOST_EXTRA_httpd := -Inet/port -I$(LWIP)/src/include
+              apps/httpd/http_request.c apps/httpd/httpd.c tests/host/fake_tcp.c tests/host/fake_hw.c
+TEST_echo := apps/echo/echo.c tests/host/fake_kmalloc.c tests/host/fake_tcp.c tests/host/fake_hw.c
+HOST_EXTRA_httpd := -D_GNU_SOURCE $(FAKE_HW) -Inet/port -I$(LWIP)/src/include
 HOST_EXTRA_echo := $(HOST_EXTRA_httpd)
 $(BUILD)/host/test_httpd $(BUILD)/host/test_echo $(BUILD)/host/test_trace_text: $(LWIP_STAMP)
 

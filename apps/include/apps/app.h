@@ -12,7 +12,35 @@
 #ifndef APPS_APP_H
 #define APPS_APP_H
 
+#include <kernel/cputime.h>
 #include <stdbool.h>
+
+/*
+ * Bracket of an app's own work, so that `cpu` shows its time apart from the stack's:
+ *
+ *   enum cputime before = app_begin();
+ *   ... parse, look up, tcp_write ...
+ *   app_end(before);
+ *
+ * Softirq context. Interrupts are off for the switch alone: one in its middle would be counted
+ * twice.
+ */
+static inline enum cputime app_begin(void)
+{
+    enum cputime before;
+
+    irq_disable();
+    before = cputime_switch(this_cpu(), CPUTIME_APP);
+    irq_enable();
+    return before;
+}
+
+static inline void app_end(enum cputime before)
+{
+    irq_disable();
+    cputime_switch(this_cpu(), before);
+    irq_enable();
+}
 
 struct app {
     const char *name;
