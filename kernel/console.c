@@ -23,7 +23,7 @@
 #define EDIT_ROOM     2048 /* ring bytes that one key may fill: a list of candidates */
 #define LOG_ROOM      512  /* ring bytes for taking the prompt away and bringing it back */
 #define TYPEAHEAD_MAX 1024
-#define KEY_NS        (50 * NS_PER_MS) /* in which an escape sequence is complete */
+#define KEY_NS        (50 * NS_PER_MS) /* in which an escape sequence is complete, or CR LF */
 
 /* What stands in the screen's last line. printk reads it in any context (console_log_begin). */
 static enum {
@@ -39,7 +39,7 @@ static const char *command_name = "console"; /* that errors begin with */
 /* Typed while a command ran; read before the port is. */
 static uint8_t typeahead[TYPEAHEAD_MAX];
 static unsigned typeahead_first, typeahead_count;
-static bool after_return; /* a CR has ended the line, and nothing was read since */
+static uint64_t return_ns; /* when a CR ended the command's line; 0: its LF would have come */
 
 static void set_line_state(int state)
 {
@@ -278,10 +278,9 @@ void console_poll(void)
             continue;
         }
         set_line_state(LINE_CLEAR);
-        after_return = byte == '\r';
+        return_ns = byte == '\r' ? time_ns() : 0;
         if (result == LINEEDIT_LINE)
             run_line(&console, editor.line);
-        after_return = false;
         show_prompt();
         if (softirq_pending()) /* deferred ones: a script of commands must not hold them up */
             softirq_run();
@@ -307,9 +306,9 @@ static void finish_key(int byte)
 /* A terminal that ends lines with CR LF: the LF of the command's own line is no key. */
 static bool is_line_end(int byte)
 {
-    bool is = after_return && byte == '\n';
+    bool is = return_ns != 0 && byte == '\n';
 
-    after_return = false;
+    return_ns = 0;
     return is;
 }
 
@@ -335,6 +334,8 @@ bool console_wait(struct console *con, uint64_t deadline_ns, bool any_key)
             }
             type_ahead((uint8_t)byte);
         }
+        if (time_ns() - return_ns >= KEY_NS) /* and nothing has come: there is no LF */
+            return_ns = 0;
         if (time_ns() >= deadline_ns)
             return true;
         loop_wait(deadline_ns);
