@@ -21,7 +21,10 @@ static int64_t next(uint64_t value)
 {
     uint64_t milli = 12345;
 
-    return rates_next(&r, value, &milli) ? (int64_t)milli : -1;
+    if (!rates_next(&r, value, &milli))
+        return -1;
+    assert_true((int64_t)milli >= 0);
+    return (int64_t)milli;
 }
 
 static void the_first_round_has_none(void **state)
