@@ -67,7 +67,7 @@ static void mode_json(struct console *con, const struct napi_stats *stats,
 
 static void adaptive_text(struct console *con, const struct rx_adapt_stats *adapt)
 {
-    console_printf(con, "now by %s: %u packets/s, receiving keeps the CPU %u.%u%% busy\n",
+    console_printf(con, "by %s; at the last poll %u packets/s, receiving %u.%u%% busy\n",
                    rx_regime_name(rx_adapt_regime()), adapt->pps, adapt->busy / 10,
                    adapt->busy % 10);
     console_printf(con, "%llu switches", (unsigned long long)adapt->switches);

@@ -9,31 +9,21 @@
 
 static struct {
     struct rx_policy policy;
-    uint64_t window_ticks;  /* RX_POLICY_WINDOW_NS */
-    uint64_t window_begun;  /* TSC */
-    uint64_t busy_at_begin; /* irq, softirq and app ticks of the CPU then */
-    uint64_t useful;        /* ticks in polls that found something, in this window */
-    uint64_t packets;       /* in this window */
-    uint64_t told_ns;       /* when the log was last told of a switch */
+    uint64_t window_ticks; /* RX_POLICY_WINDOW_NS */
+    uint64_t window_begun; /* TSC */
+    uint64_t irq_at_begin; /* the CPU's ticks in interrupts then */
+    uint64_t useful;       /* ticks in polls that found something, in this window */
+    uint64_t packets;      /* in this window */
+    uint64_t told_ns;      /* when the log was last told of a switch */
     uint64_t switches;
     uint64_t by_reason[RX_REASON_COUNT];
     struct rx_switch log[RX_SWITCH_LOG];
 } adapt;
 
-/* Since the last change of state: what runs now is not in it yet, but was not in the last one
- * either. */
-static uint64_t busy_ticks(void)
-{
-    const struct cpu *cpu = this_cpu();
-
-    return cpu->cputime_ticks[CPUTIME_IRQ] + cpu->cputime_ticks[CPUTIME_SOFTIRQ] +
-           cpu->cputime_ticks[CPUTIME_APP];
-}
-
 static void window_begin(uint64_t now_ticks)
 {
     adapt.window_begun = now_ticks;
-    adapt.busy_at_begin = busy_ticks();
+    adapt.irq_at_begin = this_cpu()->cputime_ticks[CPUTIME_IRQ];
     adapt.useful = 0;
     adapt.packets = 0;
 }
@@ -74,17 +64,17 @@ static void record(enum rx_regime from, enum rx_reason reason)
 static void step(uint64_t now_ticks, uint64_t defer_ns)
 {
     enum rx_regime from = adapt.policy.regime;
-    uint64_t spent = busy_ticks();
-    uint64_t busy = from == RX_REGIME_POLL        ? adapt.useful
-                    : spent < adapt.busy_at_begin ? 0
-                                                  : /* `reset` zeroed it meanwhile */
-                        spent - adapt.busy_at_begin;
+    uint64_t irq = this_cpu()->cputime_ticks[CPUTIME_IRQ];
+    uint64_t busy = adapt.useful;
     struct rx_sample sample = { .elapsed_ns = time_tsc_to_ns(now_ticks - adapt.window_begun),
-                                .busy_ns = time_tsc_to_ns(busy),
                                 .packets = adapt.packets,
                                 .defer_ns = defer_ns };
-    enum rx_reason reason = rx_policy_step(&adapt.policy, &sample);
+    enum rx_reason reason;
 
+    if (irq > adapt.irq_at_begin) /* not, when `reset` has zeroed it meanwhile */
+        busy += irq - adapt.irq_at_begin;
+    sample.busy_ns = time_tsc_to_ns(busy);
+    reason = rx_policy_step(&adapt.policy, &sample);
     if (reason != RX_STAY)
         record(from, reason);
     window_begin(now_ticks);

@@ -71,7 +71,7 @@ enum rx_reason rx_policy_step(struct rx_policy *p, const struct rx_sample *s)
             return RX_STAY;
         return enter(p, RX_REGIME_INTERRUPT, RX_QUIET);
     }
-    if (p->busy >= RX_POLICY_POLL_BUSY)
+    if (p->busy >= RX_POLICY_POLL_BUSY && p->pps >= RX_POLICY_POLL_PPS)
         return enter(p, RX_REGIME_POLL, RX_BUSY);
     if (p->regime == RX_REGIME_INTERRUPT) {
         if (p->busy >= RX_POLICY_DEFER_BUSY && merged >= RX_POLICY_MERGE_PKTS * NS_PER_SEC)

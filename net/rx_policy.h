@@ -4,10 +4,9 @@
  * synthetic loads can be played to it on the host. net/napi.c feeds it about once a millisecond
  * while packets come.
  *
- * The measure is how *busy* receiving keeps the CPU, not a packet rate: it means the same on an
- * emulator and on a server. While interrupts drive, busy is the share of the time that went to
- * interrupts, softirqs and the app. While polling (which takes all the time there is), it is the
- * share that went to polls that found something.
+ * The measure is how *busy* receiving keeps the CPU, rather than a packet rate: it means the same
+ * on an emulator and on a server. Busy is the share of the time that went to interrupts and to
+ * polls that found something, packets' way through stack and app included.
  *
  *   regime     how                                            entered when
  *   interrupt  as napi: mask, poll, unmask                    busy <= 15 % for 20 ms
@@ -15,7 +14,9 @@
  *              packets, then polled again; unmasked by a      are expected, and busy >= 30 %
  *              poll that finds nothing (napi_defer_hard_irqs
  *              and gro_flush_timeout of Linux)
- *   poll       the ring is polled without a pause             busy >= 60 %
+ *   poll       the ring is polled without a pause             busy >= 60 %, and 5,000 packets a
+ *                                                             second or more: for fewer, interrupts
+ *                                                             are not what keeps it busy
  *
  * Why these: an interrupt costs about what a packet costs, so that receiving which keeps the CPU
  * 60 % busy with interrupts keeps it about 30 % busy without. 15 % is half of that again: between
@@ -45,8 +46,9 @@ enum rx_reason {
 
 /* All shares in thousandths. */
 #define RX_POLICY_WINDOW_NS  1000000u  /* observe for at least this long between two steps */
-#define RX_POLICY_TAU_NS     4000000u  /* time constant of the averages */
+#define RX_POLICY_TAU_NS     10000000u /* time constant of the averages */
 #define RX_POLICY_POLL_BUSY  600u      /* -> poll */
+#define RX_POLICY_POLL_PPS   5000u     /* and at least so many packets a second */
 #define RX_POLICY_DEFER_BUSY 300u      /* -> defer */
 #define RX_POLICY_QUIET_BUSY 150u      /* poll -> interrupt, when it stays so for ... */
 #define RX_POLICY_QUIET_NS   20000000u /* ... 20 ms */
