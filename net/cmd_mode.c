@@ -219,6 +219,30 @@ static uint64_t nic_dropped(void)
     return nic.rx_runt + nic.rx_over_length + nic.rx_bad_length + nic.rx_bad_id;
 }
 
+/* Under `watch` each has its rate behind it. */
+static void softnet_text(struct console *con, const struct napi_stats *stats, uint64_t dropped)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } column[] = { { "processed", stats->packets },
+                   { "dropped", dropped },
+                   { "time_squeeze", stats->time_squeeze },
+                   { "polls", stats->polls },
+                   { "empty_polls", stats->empty_polls } };
+    char rate[CONSOLE_RATE_MAX];
+
+    console_printf(con, "CPU");
+    for (unsigned i = 0; i < ARRAY_SIZE(column); i++)
+        console_printf(con, " %13s%*s", column[i].name, con->rates != NULL ? 12 : 0, "");
+    console_printf(con, "\n  0");
+    for (unsigned i = 0; i < ARRAY_SIZE(column); i++) {
+        console_rate_text(con, column[i].value, 12, rate);
+        console_printf(con, " %13llu%s", (unsigned long long)column[i].value, rate);
+    }
+    console_printf(con, "\n");
+}
+
 static int cmd_softnet(struct console *con, int argc, char **argv)
 {
     struct napi_stats stats;
@@ -248,12 +272,7 @@ static int cmd_softnet(struct console *con, int argc, char **argv)
         json_end(&j);
         return 0;
     }
-    console_printf(con, "CPU %14s %10s %14s %14s %14s\n", "processed", "dropped", "time_squeeze",
-                   "polls", "empty_polls");
-    console_printf(con, "  0 %14llu %10llu %14llu %14llu %14llu\n",
-                   (unsigned long long)stats.packets, (unsigned long long)dropped,
-                   (unsigned long long)stats.time_squeeze, (unsigned long long)stats.polls,
-                   (unsigned long long)stats.empty_polls);
+    softnet_text(con, &stats, dropped);
     return 0;
 }
 CONSOLE_COMMAND(softnet, "softnet", "the receive softirq, as /proc/net/softnet_stat", cmd_softnet);

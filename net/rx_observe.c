@@ -64,6 +64,8 @@ void rx_observe_begin(struct nic *nic, uint64_t now_ticks)
         rx.since = last_look_without(at.taken);
         if (irqs.first_ticks > rx.since)
             rx.since = irqs.first_ticks;
+        if (rx.since == 0) /* the first of all: nobody looked before */
+            rx.since = now_ticks;
         if (irqs.first_ticks != 0)
             hist_add(&irq_to_poll, time_tsc_to_ns(now_ticks - irqs.first_ticks));
     }

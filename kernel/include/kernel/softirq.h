@@ -2,9 +2,10 @@
  * Softirqs: the bottom halves. A top half raises one; it runs when the interrupt ends, or from
  * the main loop, with interrupts on, one at a time on a CPU, in the order of the enum.
  *
- * A round is bounded (SOFTIRQ_ROUND_RESTARTS passes over the pending set, or softirq_round_ns()): what is left is *deferred*, which keeps interrupt exits from starting
- * another round until the main loop has had its turn. So a flood of interrupts can not starve
- * the console, and no softirq can starve another.
+ * A round is bounded (SOFTIRQ_ROUND_RESTARTS passes over the pending set, or softirq_round_ns()):
+ * what is left is *deferred*, which keeps interrupt exits from starting another round until the
+ * main loop has had its turn. So a flood of interrupts can not starve the console, and no softirq
+ * can starve another.
  *
  * (The lecture: "Top half schedules a kernel process for full interrupt handling, called bottom
  * half"; ours are calls, not a process: there is no context to switch to.)
