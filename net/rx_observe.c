@@ -58,6 +58,8 @@ void rx_observe_begin(struct nic *nic, uint64_t now_ticks)
     struct nic_rx_irqs irqs;
 
     nic_rx_irqs(nic, &irqs);
+    if (irqs.first_ticks > now_ticks) /* it came while this poll was beginning */
+        irqs.first_ticks = now_ticks;
     count_interrupts(irqs.count);
     nic_rx_position(nic, &at);
     if (at.used != at.taken) {
