@@ -13,7 +13,8 @@ BUILD_NEEDS="gcc make git mformat mcopy sgdisk mkfs.fat tar xz /usr/include/efi/
 RUN_PACKAGES="qemu-system-x86 ovmf"
 RUN_NEEDS="qemu-system-x86_64"
 TEST_PACKAGES="libcmocka-dev check pkg-config python3 python3-pytest python3-pytest-xdist
-    python3-scapy python3-jsonschema python3-pyflakes curl clang-format clang-tidy cppcheck shellcheck"
+    python3-scapy python3-jsonschema python3-pyflakes curl clang-format clang-tidy cppcheck
+    shellcheck"
 TEST_NEEDS="pkg-config python3 curl clang-format clang-tidy cppcheck shellcheck
     /usr/include/cmocka.h /usr/include/check.h"
 DEBUG_PACKAGES="gdb"

@@ -114,26 +114,38 @@ class Wire:
     def __init__(self, sock):
         self.ip = self.IP  # a test may take another one
         self._sock = sock
+        self._sending = threading.Lock()
+        self._got = bytearray()  # read, and not yet taken apart
         self._frames = queue.Queue()
         self.answer = True
+        self.wanted = None  # a test may say what frames are to be kept: wanted(frame)
         self.reading = threading.Event()  # cleared: the guest's frames pile up on their way
         self.reading.set()
         self.seen = []  # every frame that the guest sent, with its time.monotonic()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
+    @staticmethod
+    def pack(frames):
+        """Frames as they travel, to be sent in one go."""
+        return b"".join(struct.pack(">I", len(frame)) + frame for frame in map(bytes, frames))
+
     def send(self, frame):
-        frame = bytes(frame)
-        self._sock.sendall(struct.pack(">I", len(frame)) + frame)
+        self.send_packed(self.pack([frame]))
+
+    def send_packed(self, data):
+        with self._sending:
+            self._sock.sendall(data)
 
     def _exactly(self, count):
-        data = b""
-        while len(data) < count:
+        while len(self._got) < count:
             self.reading.wait()
-            piece = self._sock.recv(count - len(data))
+            piece = self._sock.recv(65536)
             if not piece:
                 raise EOFError
-            data += piece
+            self._got += piece
+        data = bytes(self._got[:count])
+        del self._got[:count]
         return data
 
     def _read(self):
@@ -141,10 +153,11 @@ class Wire:
             while True:
                 (length,) = struct.unpack(">I", self._exactly(4))
                 frame = self._exactly(length)
-                self.seen.append((time.monotonic(), frame))
                 if self.answer:
                     self._answer(frame)
-                self._frames.put(frame)
+                if self.wanted is None or self.wanted(frame):
+                    self.seen.append((time.monotonic(), frame))
+                    self._frames.put(frame)
         except (EOFError, OSError):
             self._frames.put(None)
 
@@ -194,8 +207,8 @@ class Guest:
         cfg      the text of tophalf.cfg in place of the image's own
         files    {name on the boot volume: bytes, or None to delete it}
         nic      options of virtio-net-pci ("vectors=0")
-        net      "user" (self.port is forwarded to port 80), "wire" (self.wire), "dgram" (a wire
-                 that nobody listens on), or None for a machine without a NIC
+        net      "user" (self.port is forwarded to port 80), "wire" (self.wire), "both" (on one
+                 hub), "dgram" (a wire that nobody listens on), or None for a machine without a NIC
         reboots  let a reset start the machine again, instead of ending QEMU
         args     further QEMU arguments
         """
@@ -244,19 +257,7 @@ class Guest:
             line += ["-chardev", f"socket,id=com1,fd={theirs.fileno()}", "-serial", "chardev:com1"]
         else:
             line += ["-serial", "none"]
-        if net == "user":
-            self.port = free_port()
-            line += ["-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.port}-:80"]
-        elif net == "wire":
-            ours, theirs = socket.socketpair()
-            fds.append(theirs)
-            self._closing.append(ours)
-            self.wire = Wire(ours)
-            line += ["-netdev", f"stream,id=n0,addr.type=fd,addr.str={theirs.fileno()}"]
-        elif net == "dgram":
-            ours = self.folder / "ours.sock"
-            line += ["-netdev", f"dgram,id=n0,local.type=unix,local.path={self.folder}/qemu.sock,"
-                     f"remote.type=unix,remote.path={ours}"]
+        line += self._back_ends(net, fds)
         if net:
             line += ["-device", f"virtio-net-pci,netdev=n0,romfile={',' + nic if nic else ''}"]
         line += list(args)
@@ -274,6 +275,35 @@ class Guest:
         if self._serial:
             self._closing.append(self._serial)
             threading.Thread(target=self._read_serial, daemon=True).start()
+
+    def _back_ends(self, net, fds):
+        """QEMU's arguments for the other end of its NIC; n0 is what the NIC is led to."""
+        if net == "user":
+            return self._user_net("n0")
+        if net == "wire":
+            return self._wire_net("n0", fds)
+        if net == "both":
+            # restrict: user networking does not forward what the wire sends to the world
+            args = self._user_net("u0", ",restrict=on") + self._wire_net("w0", fds)
+            for port in ("h0,netdev=u0", "h1,netdev=w0", "n0"):
+                args += ["-netdev", f"hubport,hubid=0,id={port}"]
+            return args
+        if net == "dgram":
+            ours = self.folder / "ours.sock"
+            return ["-netdev", f"dgram,id=n0,local.type=unix,local.path={self.folder}/qemu.sock,"
+                    f"remote.type=unix,remote.path={ours}"]
+        return []
+
+    def _user_net(self, name, options=""):
+        self.port = free_port()
+        return ["-netdev", f"user,id={name},hostfwd=tcp:127.0.0.1:{self.port}-:80{options}"]
+
+    def _wire_net(self, name, fds):
+        ours, theirs = socket.socketpair()
+        fds.append(theirs)
+        self._closing.append(ours)
+        self.wire = Wire(ours)
+        return ["-netdev", f"stream,id={name},addr.type=fd,addr.str={theirs.fileno()}"]
 
     def __enter__(self):
         return self

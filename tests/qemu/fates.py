@@ -1,0 +1,55 @@
+"""What became of each packet: the counters of `stats`, which must add up."""
+
+import time
+
+
+def grown(before, after):
+    return {name: value - before[name] for name, value in after.items() if name in before}
+
+
+def check(c):
+    """Every received packet is counted once in each layer, and every sent one.
+
+    `c` is what Guest.counters() gives, or the difference of two. Fragments are not thought of.
+    """
+    taken = c["nic.rx_queue_0_packets"]
+    unwanted = sum(c[f"stack.rx_{why}"] for why in ("vlan", "ethertype", "other_host", "truncated"))
+    assert taken == c["stack.rx_frames"] + unwanted, c
+
+    # lwIP counts an ARP packet after a look at its header, anything else before.
+    passed_on = c["etharp.recv"] + c["etharp.proterr"] + c["ip.recv"] + c["ip6.recv"]
+    assert c["stack.rx_frames"] == passed_on, c
+
+    transports = sum(c[f"{name}.recv"] for name in ("udp", "tcp", "icmp", "icmp6"))
+    assert c["ip.recv"] + c["ip6.recv"] == transports + c["ip.drop"] + c["ip6.drop"], c
+
+    assert c["nic.tx_queue_0_packets"] == c["stack.tx_frames"], c
+
+
+def assert_nothing_went_wrong(c):
+    """No packet was dropped for want of something, and nothing had to be mended."""
+    for name in ("rx_queue_0_drop_no_buffer", "rx_queue_0_drop_runt", "rx_queue_0_drop_over_length",
+                 "rx_queue_0_drop_bad_length", "rx_queue_0_drop_ring", "rx_queue_0_drop_checksum",
+                 "tx_queue_0_drop_ring", "device_resets"):
+        assert c[f"nic.{name}"] == 0, (name, c)
+    for name in ("rx_stalls", "tx_stalls", "kicks", "rearms", "resets", "recoveries",
+                 "recovery_fails"):
+        assert c[f"watchdog.{name}"] == 0, (name, c)
+    for name in ("stack.rx_aborts", "stack.tx_no_memory", "stack.tx_no_device",
+                 "stack.tx_too_many_segments"):
+        assert c[name] == 0, (name, c)
+
+
+def wait_quiet(guest, seconds=20):
+    """Wait until nothing is on its way through the guest any more; its counters then."""
+    deadline = time.monotonic() + seconds
+    last = guest.counters()
+    while True:
+        time.sleep(0.3)
+        now = guest.counters()
+        moved = [name for name in ("nic.rx_queue_0_packets", "nic.tx_queue_0_packets", "pktbuf.free")
+                 if now[name] != last[name]]
+        if not moved:
+            return now
+        assert time.monotonic() < deadline, f"still moving: {moved}"
+        last = now

@@ -1,0 +1,157 @@
+"""More frames than the CPU can take, in every mode: the console still answers, TCP's timers still
+fire, every frame is counted, and afterwards all is as before.
+"""
+
+import statistics
+import struct
+import time
+
+import pytest
+from scapy.layers.inet import TCP, UDP
+
+import qemu
+from conftest import WIRED_CFG
+from fates import assert_nothing_went_wrong, check, grown, wait_quiet
+from flood import BATCH, Flood
+from frames import ether, ip, ping
+
+pytestmark = pytest.mark.xdist_group("flood")
+
+MODES = ("interrupt", "napi", "poll", "adaptive")
+SECONDS = 5
+COMMANDS_LEAST = 20
+CLOSED_PORT = 9
+
+# lwIP's timer ticks every 500 ms. The SYN-ACK goes out again at the second tick, then after 2 s.
+# A machine that is busy otherwise makes them late, never early.
+RETRANSMITTED_AFTER = ((0.4, 2.0), (1.7, 3.5))
+
+
+@pytest.fixture(scope="module")
+def guest():
+    with qemu.Guest(cfg=WIRED_CFG, net="wire") as guest:
+        guest.wait_prompt()
+        guest.wait_for("(link-local)")
+        time.sleep(1)  # what the stack sends by itself then
+        ping(guest)
+        yield guest
+
+
+def datagram(port=CLOSED_PORT):
+    return bytes(ether() / ip() / UDP(sport=7, dport=port) / b"flood")
+
+
+def syn(guest, port):
+    """Ask for a connection; what comes back is not acknowledged."""
+    guest.wire.send(ether() / ip() / TCP(sport=port, dport=80, seq=1000, flags="S",
+                                         options=[("MSS", 1460)]))
+
+
+def syn_acks(guest, port, since):
+    """When the guest sent them, in seconds after `since`."""
+    to_port = struct.pack(">HH", 80, port)
+    return [at - since for at, frame in guest.wire.seen
+            if at >= since and frame[12:14] == b"\x08\x00" and frame[23] == 6
+            and frame[34:38] == to_port and frame[47] & 0x12 == 0x12]
+
+
+def answer_times(guest, seconds):
+    """Run a simple command again and again; how long each took to be echoed and answered."""
+    times = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end or len(times) < COMMANDS_LEAST:
+        begun = time.monotonic()
+        assert "up" in guest.console("uptime")
+        times.append(time.monotonic() - begun)
+        time.sleep(0.05)
+    return times
+
+
+def idle_share(before, after):
+    return (after["idle_ns"] - before["idle_ns"]) / (after["total_ns"] - before["total_ns"])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_flood(guest, mode):
+    guest.console(f"mode {mode}")
+    port = 5001 + MODES.index(mode)
+    before, deferred = wait_quiet(guest), guest.console_json("softirq")["deferred"]
+    with Flood(guest, datagram()) as flood:
+        cpu = guest.console_json("cpu")
+        asked = time.monotonic()
+        syn(guest, port)
+        times = answer_times(guest, SECONDS)
+        idle = idle_share(cpu, guest.console_json("cpu"))
+        during = guest.console_json("mode")
+    acks = syn_acks(guest, port, asked)
+    guest.wire.send(ether() / ip() / TCP(sport=port, dport=80, seq=1001, flags="R"))
+    ping(guest)
+    c = grown(before, wait_quiet(guest))
+
+    print(f"{mode}: {c['udp.recv']} datagrams, {c['nic.rx_queue_0_interrupts']} interrupts, "
+          f"{idle:.1%} idle; console median {statistics.median(times) * 1000:.1f} ms, "
+          f"max {max(times) * 1000:.1f} ms of {len(times)}; SYN-ACKs at "
+          + ", ".join(f"{at:.2f}" for at in acks) + " s")
+
+    assert idle < 0.2, "this is no flood"
+    assert statistics.median(times) < 0.1 and max(times) < 1, sorted(times)[-5:]
+    gaps = [after - before for before, after in zip(acks, acks[1:])]
+    assert len(gaps) >= 2, acks
+    for gap, (least, most) in zip(gaps, RETRANSMITTED_AFTER):
+        assert least < gap < most, acks
+
+    check(c)
+    assert_nothing_went_wrong(c)
+    assert c["udp.recv"] == c["udp.proterr"] == flood.batches * BATCH
+    assert c["icmp.recv"] == flood.batches + 2  # the pings at its begin and above
+    assert c["tcp.recv"] == 2
+    assert guest.console_json("softirq")["deferred"] > deferred, "no round of softirqs was bounded"
+
+    if mode == "poll":
+        assert c["nic.rx_queue_0_interrupts"] == 0
+    if mode == "adaptive":
+        assert during["regime"] == "poll"
+        assert c["nic.rx_queue_0_interrupts"] < 0.01 * c["nic.rx_queue_0_packets"]
+
+
+def test_adaptive_comes_back_when_it_is_quiet(guest):
+    guest.console("mode adaptive")
+    before = guest.console_json("mode")["regime_switches"]
+    with Flood(guest, datagram()):
+        time.sleep(1)
+        flooded = guest.console_json("mode")
+    assert flooded["regime"] == "poll" and flooded["regime_switches"] > before
+    assert flooded["log"][-1]["to"] == "poll" and flooded["log"][-1]["reason"]
+
+    end = time.monotonic() + 10
+    while guest.console_json("mode")["regime"] != "interrupt":
+        assert time.monotonic() < end, guest.console("mode")
+        time.sleep(0.1)
+    log = guest.console_json("mode")["log"]
+    assert [row["to"] for row in log if row["time_ns"] > flooded["log"][-1]["time_ns"]][0] in (
+        "interrupt", "defer")
+    assert all(row["from"] != row["to"] and row["reason"] for row in log)
+    assert [row["time_ns"] for row in log] == sorted(row["time_ns"] for row in log)
+
+
+@pytest.mark.parametrize("settings", [("budget 1", "usecs 100"), ("budget 256", "usecs 50000")])
+def test_the_bounds_of_a_round(guest, settings):
+    """The smallest and the largest, under a flood: the console answers in either."""
+    guest.console("mode adaptive")
+    before = wait_quiet(guest)
+    for setting in settings:
+        guest.console(setting)
+    try:
+        with Flood(guest, datagram()) as flood:
+            times = answer_times(guest, 1)
+        ping(guest)
+        c = grown(before, wait_quiet(guest))
+    finally:
+        for setting in ("budget 64", "usecs 2000"):
+            guest.console(setting)
+    print(f"{settings}: {c['udp.recv']} datagrams, console median "
+          f"{statistics.median(times) * 1000:.1f} ms, max {max(times) * 1000:.1f} ms")
+    assert max(times) < 5
+    check(c)
+    assert_nothing_went_wrong(c)
+    assert c["udp.recv"] == flood.batches * BATCH
