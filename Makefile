@@ -54,7 +54,7 @@ KFLAGS  = -std=gnu11 -O2 -g -ffreestanding -fbuiltin -nostdinc \
           -mno-red-zone -mgeneral-regs-only -mcmodel=kernel -fno-pic -fno-pie \
           -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-stack-protector \
           -fno-strict-aliasing -fno-common -ffunction-sections -fdata-sections \
-          -fmacro-prefix-map=$(CURDIR)/= -DTOPHALF_VERSION='"$(VERSION)"' -DTOPHALF_APP='"$(APP)"'
+          -fmacro-prefix-map=$(CURDIR)/=
 ifdef DEBUG # freed memory is poisoned and checked
 KFLAGS += -DTOPHALF_DEBUG
 endif
@@ -90,17 +90,27 @@ $(call objs,$(SRC_drivers)): LAYER := drivers
 $(call objs,$(SRC_net)): LAYER := net
 $(call objs,$(SRC_apps)): LAYER := apps
 
-# Objects of one app or version must not be taken for another's: flags are part of the rule.
+# Objects made with other flags must not be taken for these: flags are part of the rule.
 FLAGS_STAMP := $(BUILD)/flags.stamp
 $(FLAGS_STAMP): FORCE | deps-build
 	@mkdir -p $(BUILD)
 	@echo '$(CC) $(KFLAGS) $(WARN)' | cmp -s - $@ || echo '$(CC) $(KFLAGS) $(WARN)' > $@
 .PHONY: FORCE
 
+# What it is called is compiled into two files only, so that another commit or app is not a rebuild.
+NAMED := $(call objs,kernel/console.c kernel/cmd_system.c)
+NAMES := -DTOPHALF_VERSION='"$(VERSION)"' -DTOPHALF_APP='"$(APP)"'
+NAMES_STAMP := $(BUILD)/names.stamp
+$(NAMES_STAMP): FORCE | deps-build
+	@mkdir -p $(BUILD)
+	@echo "$(NAMES)" | cmp -s - $@ || echo "$(NAMES)" > $@
+$(NAMED): NAME_FLAGS := $(NAMES)
+$(NAMED): $(NAMES_STAMP)
+
 $(K)/%.o: % $(FLAGS_STAMP) $(LWIP_STAMP) | deps-build
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
-	@$(CC) $(KFLAGS) $(WARN) $(INC_$(LAYER)) -MMD -MP -c $< -o $@
+	@$(CC) $(KFLAGS) $(NAME_FLAGS) $(WARN) $(INC_$(LAYER)) -MMD -MP -c $< -o $@
 
 $(K)/lwip/%.o: $(LWIP_STAMP) $(FLAGS_STAMP) | deps-build
 	@mkdir -p $(@D)

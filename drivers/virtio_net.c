@@ -62,6 +62,21 @@ static void rx_break(struct nic *nic)
     net_break(nic, nic->rx.broken_why);
 }
 
+static struct pktbuf *rx_next(struct nic *nic, uint32_t *used_bytes)
+{
+    struct pktbuf *buf;
+
+    if (unlikely(nic->naive.active)) {
+        buf = naive_take(nic, used_bytes);
+        if (buf != NULL || nic->naive.on)
+            return buf;
+    }
+    buf = vq_pop(&nic->rx, used_bytes);
+    if (likely(buf != NULL))
+        pktbuf_from_device(buf);
+    return buf;
+}
+
 unsigned nic_rx_burst(struct nic *nic, struct pktbuf **bufs, unsigned budget)
 {
     struct virtqueue *vq = &nic->rx;
@@ -71,11 +86,10 @@ unsigned nic_rx_burst(struct nic *nic, struct pktbuf **bufs, unsigned budget)
 
     ASSERT_BOTTOM_HALF();
     for (unsigned taken = 0; taken < budget; taken++) {
-        struct pktbuf *buf = vq_pop(vq, &used_bytes);
+        struct pktbuf *buf = rx_next(nic, &used_bytes);
 
         if (buf == NULL)
             break;
-        pktbuf_from_device(buf);
         buf->frame_len = used_bytes - HDR_BYTES;
         /* One comparison for both ends: what is too short wraps around to far too long. */
         if (unlikely(buf->frame_len - ETH_HEADER_BYTES > longest)) {
@@ -93,6 +107,19 @@ unsigned nic_rx_burst(struct nic *nic, struct pktbuf **bufs, unsigned budget)
     return n;
 }
 
+void net_rx_post(struct virtqueue *vq, struct pktbuf *buf)
+{
+    vq_add_writable(vq, buf->phys + RX_OFFSET, RX_BYTES, buf);
+}
+
+void net_rx_show(struct nic *nic)
+{
+    if (!vq_publish(&nic->rx) || !vq_kick_needed(&nic->rx))
+        return;
+    net_kick(nic, NET_QUEUE_RX);
+    nic->stats.rx_kicks++;
+}
+
 void net_rx_fill(struct nic *nic)
 {
     struct virtqueue *vq = &nic->rx;
@@ -105,17 +132,18 @@ void net_rx_fill(struct nic *nic)
             break;
         }
         pktbuf_to_device(buf);
-        vq_add_writable(vq, buf->phys + RX_OFFSET, RX_BYTES, buf);
+        net_rx_post(vq, buf);
     }
-    if (vq_publish(vq) && vq_kick_needed(vq)) {
-        net_kick(nic, NET_QUEUE_RX);
-        nic->stats.rx_kicks++;
-    }
+    net_rx_show(nic);
 }
 
 void nic_rx_refill(struct nic *nic)
 {
     ASSERT_BOTTOM_HALF();
+    if (unlikely(nic->naive.on)) {
+        naive_refill(nic);
+        return;
+    }
     /* In batches of half a ring: a device that ran out of buffers wants a kick for each. */
     if (vq_free_slots(&nic->rx) > nic->rx.mask / 2u && likely(!nic->broken))
         net_rx_fill(nic);
@@ -139,11 +167,6 @@ void nic_rx_irq_disable(struct nic *nic)
     vq_irq_disable(&nic->rx);
 }
 
-void nic_rx_irq_keep(struct nic *nic, bool keep)
-{
-    WRITE_ONCE(nic->rx_irq_keep, keep);
-}
-
 void nic_rx_irqs(struct nic *nic, struct nic_rx_irqs *out)
 {
     out->first_ticks = READ_ONCE(nic->rx_irq_ticks);
@@ -153,6 +176,11 @@ void nic_rx_irqs(struct nic *nic, struct nic_rx_irqs *out)
 
 void nic_rx_position(struct nic *nic, struct nic_rx_position *out)
 {
+    if (unlikely(nic->naive.active)) {
+        out->used = (uint16_t)READ_ONCE(nic->naive.backlog.put);
+        out->taken = (uint16_t)nic->naive.backlog.taken;
+        return;
+    }
     vq_look(&nic->rx);
     out->used = nic->rx.used_seen;
     out->taken = nic->rx.used_idx;
@@ -165,6 +193,8 @@ bool nic_rx_irq_enable(struct nic *nic)
 
     ASSERT_BOTTOM_HALF();
     WRITE_ONCE(nic->polled, true);
+    if (unlikely(nic->naive.on))
+        return rx_checked(nic, naive_irq_enable(nic)) || first;
     return rx_checked(nic, vq_irq_enable(&nic->rx)) || first;
 }
 

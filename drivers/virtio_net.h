@@ -48,16 +48,31 @@ struct irq_layout {
     unsigned config, rx, tx;
 };
 
+/* The naive design (virtio_net_naive.c). A queue has one producer and one consumer; its counters
+ * run on, modulo 2^32. */
+#define NAIVE_FIFO_SIZE 256u
+struct naive_fifo {
+    uint32_t put, taken;
+    struct pktbuf *slot[NAIVE_FIFO_SIZE];
+};
+
+struct naive {
+    bool on;                   /* the top half takes frames off the ring */
+    bool active;               /* on, or there may be something left of it */
+    struct naive_fifo backlog; /* top half -> bottom half: frames; frame_len is what was used */
+    struct naive_fifo spare;   /* bottom half -> top half: free buffers */
+};
+
 struct nic {
     struct virtqueue rx, tx;
     uint32_t rx_frame_max; /* bytes: MTU, Ethernet header, VLAN tag */
     bool broken;           /* silenced; nic_recover() is next */
     bool tx_waiting;       /* a sender found the ring full: the transmit interrupt is on */
     bool config_changed;   /* set by a top half, taken by nic_take_config_change() */
-    bool rx_irq_keep;      /* the top half leaves the receive interrupt on */
     bool polled;           /* the bottom half has come to life: it may be raised */
     uint64_t rx_irq_ticks; /* TSC at the first receive interrupt since nic_rx_irqs(); 0: none */
-    uint64_t tx_hdr_dma;   /* the one header that all sent frames share */
+    struct naive naive;
+    uint64_t tx_hdr_dma; /* the one header that all sent frames share */
     struct nic_stats stats;
 
     struct virtio_pci *dev;
@@ -75,8 +90,20 @@ void net_break(struct nic *nic, const char *why);
 /* Raise the bottom half, once there is one. Any context. */
 void net_raise(const struct nic *nic);
 
-/* nic_rx_refill() for boot and recovery. */
+/* nic_rx_refill() for boot and recovery; in the naive design with interrupts off. */
 void net_rx_fill(struct nic *nic);
+
+/* Its parts: a buffer that is the device's now onto the ring (which has room), and the ring shown
+ * to the device. The ring's owner. */
+void net_rx_post(struct virtqueue *vq, struct pktbuf *buf);
+void net_rx_show(struct nic *nic);
+
+/* The naive design: its top half's work; and what stands in the bottom half's place while it is
+ * active. naive_take(): the next frame, as vq_pop() gives it. */
+void naive_receive(struct nic *nic);
+void naive_refill(struct nic *nic);
+struct pktbuf *naive_take(struct nic *nic, uint32_t *used_bytes);
+bool naive_irq_enable(struct nic *nic);
 
 extern const struct virtio_net_hdr net_tx_hdr;
 

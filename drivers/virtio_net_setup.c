@@ -114,7 +114,9 @@ static void irq_rx(void *arg)
     nic->stats.rx_interrupts++;
     if (nic->rx_irq_ticks == 0)
         nic->rx_irq_ticks = this_cpu()->cputime_since; /* when irq_dispatch() began */
-    if (likely(!nic->rx_irq_keep))
+    if (unlikely(nic->naive.on))
+        naive_receive(nic);
+    else
         vq_irq_disable(&nic->rx);
     net_raise(nic);
 }
@@ -349,6 +351,8 @@ bool nic_broken(const struct nic *nic)
 
 bool nic_recover(struct nic *nic)
 {
+    bool irqs;
+
     ASSERT_BOTTOM_HALF();
     ASSERT(nic->broken);
     nic->stats.device_resets++;
@@ -356,8 +360,10 @@ bool nic_recover(struct nic *nic)
         virtio_pci_silence(nic->dev);
         return false;
     }
+    irqs = irq_save(); /* in the naive design the top half is at the ring as soon as it may be */
     nic->broken = false;
     net_rx_fill(nic);
+    irq_restore(irqs);
     return true;
 }
 

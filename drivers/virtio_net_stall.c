@@ -5,6 +5,7 @@
  */
 #include "virtio_net.h"
 #include <kernel/context.h>
+#include <kernel/cpu.h>
 
 /* The device's index is shown as it is, believable or not: whoever takes from the ring checks it.
  */
@@ -35,10 +36,14 @@ bool nic_rings(struct nic *nic, struct nic_rings *out)
 
 static void kick(struct nic *nic, struct virtqueue *vq, unsigned queue)
 {
+    bool irqs;
+
     ASSERT_BOTTOM_HALF();
     if (nic->broken)
         return;
+    irqs = irq_save(); /* in the naive design the receive ring is the top half's */
     vq_publish(vq);
+    irq_restore(irqs);
     /* As before any kick (§2.7.13.4): the index is in memory before the device is told. */
     dma_mb();
     virtio_pci_notify(nic->dev, queue);

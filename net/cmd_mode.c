@@ -216,7 +216,8 @@ static uint64_t nic_dropped(void)
 
     if (stack.nic != NULL)
         nic_stats(stack.nic, &nic);
-    return nic.rx_runt + nic.rx_over_length + nic.rx_bad_length + nic.rx_bad_id;
+    return nic.rx_runt + nic.rx_over_length + nic.rx_bad_length + nic.rx_bad_id +
+           nic.rx_backlog_drop;
 }
 
 /* Under `watch` each has its rate behind it. */

@@ -89,6 +89,7 @@ static const struct field nic_rx_fields[] = {
     QUEUE("rx_queue_0_interrupts", rx_interrupts),
     QUEUE("rx_queue_0_kicks", rx_kicks),
     QUEUE("rx_queue_0_drop_no_buffer", rx_no_buffer),
+    QUEUE("rx_queue_0_drop_backlog", rx_backlog_drop),
     QUEUE("rx_queue_0_drop_runt", rx_runt),
     QUEUE("rx_queue_0_drop_over_length", rx_over_length),
     QUEUE("rx_queue_0_drop_bad_length", rx_bad_length),

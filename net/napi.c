@@ -214,7 +214,7 @@ static void mode_enter(enum rx_mode mode)
 {
     napi.mode = mode;
     rx_adapt_start(rdtsc());
-    nic_rx_irq_keep(napi.nic, mode == RX_MODE_INTERRUPT);
+    nic_rx_naive(napi.nic, mode == RX_MODE_INTERRUPT);
     softirq_raise(SOFTIRQ_NET);
 }
 
@@ -263,8 +263,10 @@ void napi_init(struct nic *nic)
         return;
     timer_setup(&napi.defer_timer, defer_timer_expired, NULL);
     softirq_open(SOFTIRQ_NET, "net", napi_poll);
+    softirq_disable();
     mode_enter(napi.mode); /* the first poll unmasks the interrupt, where the mode wants it */
     watchdog_start(nic);
+    softirq_enable();
 }
 
 void napi_stats(struct napi_stats *out)

@@ -77,7 +77,7 @@ bool nic_rx_irq_enable(struct nic *nic)
     return fake.ring > 0;
 }
 
-void nic_rx_irq_keep(struct nic *nic, bool keep)
+void nic_rx_naive(struct nic *nic, bool keep)
 {
     (void)nic;
     fake.irq_keep = keep;

@@ -675,6 +675,163 @@ static void test_link(void **state)
     assert_true(nic_link_up(nic)); /* a device without STATUS is always up */
 }
 
+/* ---- the naive design ---- */
+
+/* Frames come one by one, each with its interrupt if the driver wants one. */
+static unsigned receive_each(unsigned first, unsigned count)
+{
+    unsigned delivered = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        unsigned before = dev->queue[0].interrupts;
+
+        delivered += receive((uint8_t)(first + i), 60);
+        if (dev->queue[0].interrupts != before)
+            fake_vector_raise(dev->msix[dev->vector_queue[0]]);
+    }
+    return delivered;
+}
+
+/* All that a bottom half would take, in the order in which it was sent. */
+static unsigned take_all(unsigned first)
+{
+    struct pktbuf *bufs[64];
+    unsigned n, seen = 0;
+
+    while ((n = nic_rx_burst(nic, bufs, 64)) > 0) {
+        for (unsigned i = 0; i < n; i++) {
+            assert_int_equal(bufs[i]->frame[0], (uint8_t)(first + seen++));
+            assert_int_equal(bufs[i]->frame_len, 60);
+            assert_int_equal(bufs[i]->owner, PKTBUF_HELD);
+            pktbuf_free(bufs[i]);
+        }
+        nic_rx_refill(nic);
+    }
+    return seen;
+}
+
+static void start_naive(void)
+{
+    start();
+    nic_rx_naive(nic, true);
+    assert_false(nic_rx_irq_enable(nic));
+}
+
+static unsigned posted(void)
+{
+    return (uint16_t)(dev->queue[0].avail->idx - dev->queue[0].avail_seen);
+}
+
+static void test_naive_top_half_takes_the_frames(void **state)
+{
+    (void)state;
+    start_naive();
+    assert_int_equal(receive_each(0, 100), 100);
+    assert_int_equal(stats().rx_interrupts, 100); /* nobody masks */
+    assert_int_equal(dev->queue[0].avail->flags, 0);
+    assert_int_equal(posted(), 256);
+    assert_int_equal(stats().rx_packets, 0); /* the bottom half has not run */
+    assert_int_equal(take_all(0), 100);
+    assert_int_equal(stats().rx_packets, 100);
+    assert_int_equal(stats().rx_backlog_drop, 0);
+    assert_int_equal(fake_softirq_raised, 1 << SOFTIRQ_NET);
+}
+
+/* Livelock's beginning: the ring never runs dry, and what comes is dropped behind it. */
+static void test_naive_backlog_overflows(void **state)
+{
+    (void)state;
+    start_naive();
+    assert_int_equal(receive_each(0, 1000), 1000);
+    assert_int_equal(stats().rx_backlog_drop, 1000 - 256);
+    assert_int_equal(posted(), 256);
+    assert_int_equal(take_all(0), 256);
+    assert_int_equal(receive_each(7, 10), 10);
+    assert_int_equal(take_all(7), 10);
+    assert_int_equal(stats().rx_backlog_drop, 1000 - 256);
+}
+
+/* On and off while frames come: none is lost, all keep their order, every buffer comes back. */
+static void test_naive_switched_under_load(void **state)
+{
+    unsigned sent = 0, seen = 0;
+
+    (void)state;
+    start();
+    nic_rx_irq_enable(nic);
+    for (unsigned i = 0; i < 500; i++) {
+        sent += receive_each(sent, 37);
+        nic_rx_naive(nic, i % 2 == 0);
+        sent += receive_each(sent, 50);
+        nic_rx_irq_enable(nic);
+        sent += receive_each(sent, 11);
+        if (i % 3 == 0) /* switched back before its frames were taken */
+            nic_rx_naive(nic, i % 2 != 0);
+        seen += take_all(seen);
+    }
+    nic_rx_naive(nic, false);
+    seen += take_all(seen);
+    assert_int_equal(seen, sent);
+    assert_int_equal(sent, 500 * 98);
+    assert_int_equal(stats().rx_backlog_drop, 0);
+    assert_in_range(pool_free(), 1024 - 256, 1024 - 129);
+    assert_false(nic->naive.active);
+}
+
+/* A frame that came while the interrupt was off: the look behind the unmasking takes it. */
+static void test_naive_unmasking_looks_again(void **state)
+{
+    (void)state;
+    start_naive();
+    nic_rx_irq_disable(nic);
+    assert_int_equal(receive_each(0, 3), 3);
+    assert_int_equal(stats().rx_interrupts, 0);
+    assert_true(nic_rx_irq_enable(nic));
+    assert_int_equal(take_all(0), 3);
+    assert_false(nic_rx_irq_enable(nic));
+}
+
+static void test_naive_without_buffers(void **state)
+{
+    static struct pktbuf *held[1024];
+    unsigned n = 0;
+
+    (void)state;
+    start();
+    while ((held[n] = pktbuf_alloc()) != NULL)
+        n++;
+    nic_rx_naive(nic, true);
+    nic_rx_irq_enable(nic);
+    assert_int_equal(receive_each(0, 300), 300); /* nothing to give in exchange */
+    assert_int_equal(stats().rx_backlog_drop, 300);
+    assert_int_equal(take_all(0), 0);
+    while (n > 0)
+        pktbuf_free(held[--n]);
+    nic_rx_refill(nic);
+    assert_int_equal(receive_each(0, 10), 10);
+    assert_int_equal(take_all(0), 10);
+}
+
+/* Broken while the top half is at it: it may not even log; the bottom half finds it and recovers. */
+static void test_naive_device_breaks(void **state)
+{
+    (void)state;
+    start_naive();
+    assert_int_equal(receive_each(0, 5), 5);
+    fake_use_raw(&dev->queue[0], 300, 60);
+    fake_vector_raise(dev->msix[dev->vector_queue[0]]);
+    assert_false(nic_broken(nic));
+    assert_int_equal(take_all(0), 5);
+    assert_true(nic_broken(nic));
+    assert_true(nic_recover(nic));
+    nic_rx_irq_enable(nic);
+    assert_int_equal(receive_each(9, 20), 20);
+    assert_int_equal(take_all(9), 20);
+    nic_rx_naive(nic, false);
+    assert_int_equal(take_all(0), 0);
+    assert_in_range(pool_free(), 1024 - 256, 1024 - 129);
+}
+
 /* ---- misbehaviour and recovery ---- */
 
 static void expect_silenced(void)
@@ -996,6 +1153,12 @@ int main(void)
         TEST(test_random_mac),
         TEST(test_rx_burst),
         TEST(test_rx_long),
+        TEST(test_naive_top_half_takes_the_frames),
+        TEST(test_naive_backlog_overflows),
+        TEST(test_naive_switched_under_load),
+        TEST(test_naive_unmasking_looks_again),
+        TEST(test_naive_without_buffers),
+        TEST(test_naive_device_breaks),
         TEST(test_rx_no_buffers),
         TEST(test_rx_lengths),
         TEST(test_rx_budget_counts_drops),

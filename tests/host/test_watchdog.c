@@ -478,8 +478,18 @@ void softirq_totals(struct softirq_totals *out)
     *out = (struct softirq_totals){ 0 };
 }
 
-void softirq_disable(void) {}
-void softirq_enable(void) {}
+static enum context context_outside;
+
+void softirq_disable(void)
+{
+    context_outside = fake_context;
+    fake_context = CONTEXT_SOFTIRQ;
+}
+
+void softirq_enable(void)
+{
+    fake_context = context_outside;
+}
 
 /* ---- The stack's part of a round (net/stack.c) */
 

@@ -57,9 +57,10 @@ void nic_rx_irq_disable(struct nic *nic);
  * returns true. */
 bool nic_rx_irq_enable(struct nic *nic);
 
-/* Whether the top half leaves the receive interrupt on (the naive design), instead of masking it
- * until nic_rx_irq_enable(). From the next interrupt on. */
-void nic_rx_irq_keep(struct nic *nic, bool keep);
+/* The naive design on or off: the top half takes the frames off the ring itself, and leaves its
+ * interrupt on, instead of masking it until nic_rx_irq_enable(). From the next interrupt on; no
+ * frame is lost, and they keep their order. */
+void nic_rx_naive(struct nic *nic, bool on);
 
 /* The receive interrupts there have been, and the TSC at the first since the last call (0: there
  * was none since). */
@@ -140,11 +141,12 @@ void nic_reset(struct nic *nic, const char *why);
 /* Counters, named as `ethtool -S` users expect. Any context may read. */
 struct nic_stats {
     uint64_t rx_packets, rx_bytes;
-    uint64_t rx_no_buffer;   /* refills that found the pool empty */
-    uint64_t rx_runt;        /* shorter than an Ethernet header */
-    uint64_t rx_over_length; /* longer than MTU + header + VLAN tag */
-    uint64_t rx_bad_length;  /* device claimed more than was posted, or less than its header */
-    uint64_t rx_bad_id;      /* device used an id that was not outstanding */
+    uint64_t rx_no_buffer;    /* refills that found the pool empty */
+    uint64_t rx_runt;         /* shorter than an Ethernet header */
+    uint64_t rx_over_length;  /* longer than MTU + header + VLAN tag */
+    uint64_t rx_bad_length;   /* device claimed more than was posted, or less than its header */
+    uint64_t rx_bad_id;       /* device used an id that was not outstanding */
+    uint64_t rx_backlog_drop; /* the naive design: taken off the ring, and no room behind it */
     uint64_t rx_interrupts, rx_kicks;
     uint64_t tx_packets, tx_bytes;
     uint64_t tx_ring_full, tx_bad_id;

@@ -1,0 +1,154 @@
+/*
+ * The naive design, for the receive mode `interrupt`: the top half does the link's work itself. It
+ * takes the frames off the ring, puts them on a backlog for the bottom half, and gives the ring new
+ * buffers; interrupts stay on all the while. So were drivers written before NAPI (netif_rx() and
+ * its backlog in Linux 2.4, ipintrq in BSD).
+ *
+ * What is wrong with it is the order of priorities: under overload the CPU takes frames off the
+ * ring at interrupt level, only to drop them from a backlog that the bottom half, which interrupts
+ * keep from running, does not empty: receive livelock (Mogul and Ramakrishnan, "Eliminating Receive
+ * Livelock in an Interrupt-Driven Kernel", 1997; the lecture: "The problem of interrupts").
+ *
+ * Who owns what: while the design is on, the receive ring is the top half's, and the bottom half
+ * touches it with interrupts off only. The two meet in two queues of one producer and one consumer
+ * each, which need no lock: the backlog, and the spare buffers.
+ */
+#include "pktbuf_pool.h"
+#include "virtio_net.h"
+#include <kernel/context.h>
+#include <kernel/cpu.h>
+
+/* At most a ring's worth an interrupt: a card that always has one more can not keep us here. */
+#define TAKE_MAX NET_RING_MAX
+
+static bool fifo_empty(const struct naive_fifo *f)
+{
+    return READ_ONCE(f->put) == f->taken;
+}
+
+static bool fifo_full(const struct naive_fifo *f)
+{
+    return f->put - READ_ONCE(f->taken) == NAIVE_FIFO_SIZE;
+}
+
+static void fifo_put(struct naive_fifo *f, struct pktbuf *buf)
+{
+    f->slot[f->put % NAIVE_FIFO_SIZE] = buf;
+    barrier(); /* the other side runs on this CPU: the compiler alone could turn these round */
+    WRITE_ONCE(f->put, f->put + 1);
+}
+
+static struct pktbuf *fifo_take(struct naive_fifo *f)
+{
+    struct pktbuf *buf = f->slot[f->taken % NAIVE_FIFO_SIZE];
+
+    barrier();
+    WRITE_ONCE(f->taken, f->taken + 1);
+    return buf;
+}
+
+/* ---- Interrupt context, or interrupts off ---- */
+
+/* A frame that came: onto the backlog, if there is room and a buffer in exchange for it. Returns
+ * what the ring gets: that buffer, or the frame's own, and the frame is lost. */
+static struct pktbuf *exchange(struct nic *nic, struct pktbuf *buf, uint32_t used_bytes)
+{
+    struct naive *naive = &nic->naive;
+
+    if (fifo_full(&naive->backlog) || fifo_empty(&naive->spare)) {
+        nic->stats.rx_backlog_drop++;
+        return buf;
+    }
+    buf->frame_len = used_bytes; /* not looked at: nic_rx_burst() does */
+    fifo_put(&naive->backlog, buf);
+    return fifo_take(&naive->spare);
+}
+
+void naive_receive(struct nic *nic)
+{
+    struct virtqueue *vq = &nic->rx;
+    uint32_t used_bytes;
+
+    if (nic->broken)
+        return;
+    for (unsigned i = 0; i < TAKE_MAX; i++) {
+        struct pktbuf *buf = vq_pop(vq, &used_bytes);
+
+        if (buf == NULL)
+            break;
+        pktbuf_from_device(buf);
+        buf = exchange(nic, buf, used_bytes);
+        pktbuf_to_device(buf);
+        net_rx_post(vq, buf);
+    }
+    net_rx_show(nic);
+}
+
+/* ---- Bottom half ---- */
+
+static void fill_spare(struct nic *nic)
+{
+    while (!fifo_full(&nic->naive.spare)) {
+        struct pktbuf *buf = pktbuf_pool_get();
+
+        if (buf == NULL) {
+            nic->stats.rx_no_buffer++;
+            return;
+        }
+        fifo_put(&nic->naive.spare, buf);
+    }
+}
+
+/* The ring itself needs filling only where it was not full when the design was switched on. */
+void naive_refill(struct nic *nic)
+{
+    bool irqs;
+
+    fill_spare(nic);
+    if (nic->broken || READ_ONCE(nic->rx.free_count) == 0)
+        return;
+    irqs = irq_save();
+    net_rx_fill(nic);
+    irq_restore(irqs);
+}
+
+struct pktbuf *naive_take(struct nic *nic, uint32_t *used_bytes)
+{
+    struct naive *naive = &nic->naive;
+    struct pktbuf *buf;
+
+    if (!fifo_empty(&naive->backlog)) {
+        buf = fifo_take(&naive->backlog);
+        *used_bytes = buf->frame_len;
+        return buf;
+    }
+    if (naive->on)
+        return NULL;
+    while (!fifo_empty(&naive->spare)) /* switched off, and nothing is left of it now */
+        pktbuf_pool_put(fifo_take(&naive->spare));
+    naive->active = false;
+    return NULL;
+}
+
+bool naive_irq_enable(struct nic *nic)
+{
+    bool irqs = irq_save();
+
+    if (vq_irq_enable(&nic->rx))
+        naive_receive(nic);
+    irq_restore(irqs);
+    return !fifo_empty(&nic->naive.backlog);
+}
+
+void nic_rx_naive(struct nic *nic, bool on)
+{
+    bool irqs;
+
+    ASSERT_BOTTOM_HALF();
+    if (on)
+        fill_spare(nic);
+    irqs = irq_save();
+    nic->naive.on = on;
+    nic->naive.active |= on; /* until the backlog is empty: frames keep their order */
+    irq_restore(irqs);
+}
