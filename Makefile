@@ -175,6 +175,9 @@ run: deps-run $(IMAGE) ## boot it in QEMU: http://127.0.0.1:8080, console here, 
 debug: deps-run $(IMAGE) ## the same, QEMU waiting for gdb, which starts with symbols loaded
 	@GDB=1 APP=$(APP) GUEST_PORT=$(GUEST_PORT) scripts/run.sh $(IMAGE)
 
+# ---------------------------------------------------------------- benchmarks
+include bench/bench.mk
+
 # ---------------------------------------------------------------- tests
 include tests/host/tests.mk
 include tests/lwip.mk
@@ -199,4 +202,4 @@ clean: ## remove the build folder (the download cache stays)
 help: ## this list
 	@echo "make TARGET [APP=$(subst $() ,|,$(APPS))] [SITE=dir] [CONFIG=file] [PORT=8080] [GUEST_PORT=80]"
 	@echo "            [MEM=256M] [ACCEL=tcg|kvm] [CROSS_COMPILE=prefix] [DEBUG=1]"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile boot/boot.mk tests/*.mk tests/host/*.mk | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile boot/boot.mk bench/*.mk tests/*.mk tests/host/*.mk | expand -t 16

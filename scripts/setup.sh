@@ -1,7 +1,7 @@
 #!/bin/sh
 # See that this machine has what a part of the work needs: scripts/setup.sh GROUP...
 #
-# Groups: build, run, test (which is build and run as well), debug. One dpkg-query tells what is
+# Groups: build, run, test (which is build and run as well), bench, debug. One dpkg-query tells what is
 # missing; it is named, and then installed by apt, as root or through sudo. When nothing is
 # missing this prints nothing and takes a moment, so that every make target can ask.
 set -eu
@@ -17,6 +17,9 @@ TEST_PACKAGES="libcmocka-dev check pkg-config python3 python3-pytest python3-pyt
     shellcheck"
 TEST_NEEDS="pkg-config python3 curl clang-format clang-tidy cppcheck shellcheck
     /usr/include/cmocka.h /usr/include/check.h"
+BENCH_PACKAGES="libc6-dev python3 python3-matplotlib python3-scapy iproute2 util-linux mtools cpio
+    xz-utils"
+BENCH_NEEDS="python3 ip unshare taskset cpio xz"
 DEBUG_PACKAGES="gdb"
 DEBUG_NEEDS="gdb"
 
@@ -36,11 +39,12 @@ for group; do
         packages="$packages $BUILD_PACKAGES $RUN_PACKAGES $TEST_PACKAGES"
         needs="$needs $BUILD_NEEDS $RUN_NEEDS $TEST_NEEDS"
         ;;
+    bench) packages="$packages $BENCH_PACKAGES" needs="$needs $BENCH_NEEDS" ;;
     debug) packages="$packages $DEBUG_PACKAGES" needs="$needs $DEBUG_NEEDS" ;;
-    *) die "setup.sh: no group '$group' (there are: build run test debug)" ;;
+    *) die "setup.sh: no group '$group' (there are: build run test bench debug)" ;;
     esac
 done
-[ -n "$packages" ] || die "usage: setup.sh GROUP... (build run test debug)"
+[ -n "$packages" ] || die "usage: setup.sh GROUP... (build run test bench debug)"
 
 if ! command -v dpkg-query > /dev/null; then
     absent=

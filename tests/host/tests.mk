@@ -32,6 +32,7 @@ TEST_loop := kernel/loop.c kernel/softirq.c kernel/context.c tests/host/fake_hw.
 HOST_EXTRA_loop := $(FAKE_HW)
 TEST_cputime := kernel/cputime.c tests/host/fake_hw.c
 HOST_EXTRA_cputime := $(FAKE_HW)
+TEST_pacing := # bench/pacing.h
 TEST_timer := kernel/timer.c tests/host/fake_hw.c
 HOST_EXTRA_timer := $(FAKE_HW)
 TEST_lapic := tests/host/fake_hw.c

@@ -5,6 +5,8 @@ shares (`shared`, on user networking; `wired`, on raw frames). Tests marked with
 xdist_group run in the same worker, so with -n 2 at most two guests are busy at a time.
 """
 
+import subprocess
+
 import pytest
 
 import qemu
@@ -84,3 +86,12 @@ def wired(wired_guest):
     """A booted guest with a static address and a raw wire, quiet at the start of the test."""
     still_there(wired_guest).wire.drain()
     return wired_guest
+
+
+@pytest.fixture(scope="session")
+def load_client(tmp_path_factory):
+    """The program of load.c."""
+    program = tmp_path_factory.mktemp("load") / "load"
+    source = qemu.TOP / "tests/qemu/load.c"
+    subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-o", program, source], check=True)
+    return program

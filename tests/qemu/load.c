@@ -5,8 +5,9 @@
  *
  * MODE keep: REQUESTS over CONNECTIONS connections that stay open. fresh: one request on each
  * connection; we close first. server: the same, but asks the server to close first. FILE holds
- * what the body must be. Ends after REQUESTS or SECONDS, whichever comes first, and prints one
- * line of JSON; its status is 0 if all requests were answered rightly.
+ * what the body must be. Ends after REQUESTS or SECONDS, whichever comes first; with 0 REQUESTS
+ * there are as many as SECONDS allow, and those that are on their way then are waited for. Prints
+ * one line of JSON; its status is 0 if all requests were answered rightly.
  *
  * One source address only: QEMU's user networking shows them all to the guest as its gateway, so
  * that equal ports of two addresses would be one connection there, perhaps one in TIME_WAIT. And
@@ -17,6 +18,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +32,8 @@
 
 #define HEAD_MAX     1024
 #define ERRORS_SHOWN 5
-#define OPENING_MAX  2 /* connections that have had no answer yet */
+#define OPENING_MAX  2  /* connections that have had no answer yet */
+#define LAST_WAIT    20 /* seconds for the last answers where SECONDS decide */
 
 enum mode { KEEP, FRESH, SERVER };
 
@@ -38,6 +41,7 @@ struct connection {
     int fd;
     char *got; /* head and body of the answer being read */
     size_t got_len;
+    double asked; /* when */
     bool waiting; /* for an answer */
     bool opening; /* for the first one */
 };
@@ -45,6 +49,7 @@ struct connection {
 static enum mode mode;
 static unsigned port, opening;
 static unsigned long wanted, started, done, failed, connects;
+static double slowest; /* answer, in seconds */
 static char request[512];
 static size_t request_len, body_len, got_max;
 static char *body;
@@ -109,6 +114,7 @@ static void ask(struct connection *c)
         }
     }
     c->waiting = true;
+    c->asked = now();
     if (send(c->fd, request, request_len, MSG_NOSIGNAL) != (ssize_t)request_len) {
         error("cannot send");
         close_connection(c);
@@ -136,6 +142,10 @@ static int check_answer(const struct connection *c)
 
 static void answered(struct connection *c)
 {
+    double took = now() - c->asked;
+
+    if (took > slowest)
+        slowest = took;
     done++;
     c->got_len = 0;
     c->waiting = false;
@@ -189,11 +199,16 @@ static void read_body(const char *path)
     got_max = body_len + HEAD_MAX;
 }
 
-static void run(struct connection *all, unsigned count, double deadline)
+static void run(struct connection *all, unsigned count, double seconds)
 {
     struct epoll_event events[64];
+    double end = now() + seconds, last = end;
 
-    while (done + failed < wanted && now() < deadline) {
+    if (wanted == 0) {
+        wanted = ULONG_MAX;
+        last += LAST_WAIT;
+    }
+    while (done + failed < wanted && now() < last) {
         int n;
 
         for (unsigned i = 0; i < count && opening < OPENING_MAX && started < wanted; i++)
@@ -207,6 +222,8 @@ static void run(struct connection *all, unsigned count, double deadline)
             if (c->fd >= 0)
                 readable(c);
         }
+        if (wanted == ULONG_MAX && now() >= end)
+            wanted = started;
     }
     for (unsigned i = 0; i < count; i++)
         close_connection(&all[i]);
@@ -242,8 +259,9 @@ int main(int argc, char **argv)
             return 2;
     }
     start = now();
-    run(all, count, start + atof(argv[5]));
-    printf("{\"wanted\":%lu,\"done\":%lu,\"errors\":%lu,\"connections\":%lu,\"seconds\":%.3f}\n",
-           wanted, done, failed, connects, now() - start);
+    run(all, count, atof(argv[5]));
+    printf("{\"wanted\":%lu,\"done\":%lu,\"errors\":%lu,\"connections\":%lu,\"seconds\":%.3f,"
+           "\"slowest_ms\":%.3f}\n",
+           wanted, done, failed, connects, now() - start, slowest * 1000);
     return done == wanted && failed == 0 ? 0 : 1;
 }

@@ -115,7 +115,7 @@ class Wire:
         self.ip = self.IP  # a test may take another one
         self._sock = sock
         self._sending = threading.Lock()
-        self._got = bytearray()  # read, and not yet taken apart
+        self.sent = 0  # frames
         self._frames = queue.Queue()
         self.answer = True
         self.wanted = None  # a test may say what frames are to be kept: wanted(frame)
@@ -133,33 +133,40 @@ class Wire:
     def send(self, frame):
         self.send_packed(self.pack([frame]))
 
-    def send_packed(self, data):
+    def send_packed(self, data, frames=1):
         with self._sending:
             self._sock.sendall(data)
-
-    def _exactly(self, count):
-        while len(self._got) < count:
-            self.reading.wait()
-            piece = self._sock.recv(65536)
-            if not piece:
-                raise EOFError
-            self._got += piece
-        data = bytes(self._got[:count])
-        del self._got[:count]
-        return data
+            self.sent += frames
 
     def _read(self):
+        got = bytearray()
         try:
             while True:
-                (length,) = struct.unpack(">I", self._exactly(4))
-                frame = self._exactly(length)
-                if self.answer:
-                    self._answer(frame)
-                if self.wanted is None or self.wanted(frame):
-                    self.seen.append((time.monotonic(), frame))
-                    self._frames.put(frame)
-        except (EOFError, OSError):
-            self._frames.put(None)
+                self.reading.wait()
+                piece = self._sock.recv(1 << 18)
+                if not piece:
+                    break
+                got += piece
+                del got[:self._take(got)]
+        except OSError:
+            pass
+        self._frames.put(None)
+
+    def _take(self, got):
+        """The whole frames in what was read; returns how many bytes they were."""
+        at = 0
+        while len(got) - at >= 4:
+            end = at + 4 + int.from_bytes(got[at:at + 4], "big")
+            if end > len(got):
+                break
+            frame = bytes(got[at + 4:end])
+            at = end
+            if self.answer:
+                self._answer(frame)
+            if self.wanted is None or self.wanted(frame):
+                self.seen.append((time.monotonic(), frame))
+                self._frames.put(frame)
+        return at
 
     def _answer(self, frame):
         ours = bytes.fromhex(self.MAC.replace(":", ""))

@@ -370,16 +370,14 @@ def test_no_site(tmp_path, boot):
 
 
 @pytest.fixture(scope="module")
-def load(tmp_path_factory):
+def load(load_client, tmp_path_factory):
     """load(guest, mode, connections, requests): the client of load.c; asserts that all went well."""
-    folder = tmp_path_factory.mktemp("load")
+    folder = tmp_path_factory.mktemp("body")
     (folder / "body").write_bytes(FILES["kib.bin"])
-    source = qemu.TOP / "tests/qemu/load.c"
-    subprocess.run(["gcc", "-O2", "-Wall", "-o", folder / "load", source], check=True)
 
     def run(guest, mode, connections, requests, seconds=240):
         result = subprocess.run(
-            [folder / "load", str(guest.port), mode, str(connections), str(requests), str(seconds),
+            [load_client, str(guest.port), mode, str(connections), str(requests), str(seconds),
              "/kib.bin", folder / "body"], capture_output=True, text=True, timeout=seconds + 30)
         print(f"{mode}: {result.stdout.strip()}")  # pytest -s shows the rates
         summary = json.loads(result.stdout)

@@ -42,7 +42,8 @@ bool nic_take_config_change(struct nic *nic);
  */
 unsigned nic_rx_burst(struct nic *nic, struct pktbuf **bufs, unsigned budget);
 
-/* Post free buffers until the ring is full or the pool is empty; publishes once, kicks once. */
+/* Post free buffers until the ring is full or the pool is empty; publishes once, kicks once. While
+ * the ring has frames to take, nothing is done until half of it lacks buffers. */
 void nic_rx_refill(struct nic *nic);
 
 /* True when the device has used buffers that nic_rx_burst() has not taken yet. */

@@ -1,0 +1,24 @@
+# Benchmarks: their figures are quoted in docs/, never asserted by tests.
+
+BENCH := $(BUILD)/bench
+
+$(BENCH)/pktgen: bench/pktgen.c bench/pacing.h | deps-build
+	@mkdir -p $(@D)
+	@$(HOSTCC) -std=gnu11 -O2 $(WARN) $< -o $@
+
+# An app that discards UDP, in a build folder of its own.
+$(BENCH)/sink.img: FORCE
+	@$(MAKE) --no-print-directory APP=sink BUILD=$(BUILD)/sink image
+	@mkdir -p $(@D)
+	@cmp -s $(BUILD)/sink/tophalf.img $@ || cp $(BUILD)/sink/tophalf.img $@
+
+$(BENCH)/linux/version: FORCE | deps-bench
+	@bench/linux/build.sh $(BENCH)/linux
+
+.PHONY: bench-rx deps-bench
+deps-bench:
+	@scripts/setup.sh build run bench
+
+bench-rx: deps-bench $(IMAGE) $(BENCH)/pktgen $(BENCH)/sink.img $(BENCH)/linux/version ## receive modes and a Linux guest under rising load: table, CSV, plots (ARGS=--quick)
+	@/usr/bin/python3 bench/bench_rx.py --build $(BUILD) --linux $(BENCH)/linux \
+	    --sink $(BENCH)/sink.img $(if $(OUT),--out $(OUT)) $(ARGS)

@@ -1,0 +1,114 @@
+"""What is measured: guests on the tap, each with its series (how it receives) and its counters."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import netns
+
+TOP = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TOP / "tests" / "qemu"))
+import qemu  # noqa: E402
+
+VCPU_CORE, OTHER_CORE = "0", "1"
+
+
+def pin(pid):
+    """The vCPU has a core to itself; QEMU's main loop shares the other one with the sender."""
+    if len(os.sched_getaffinity(0)) < 2:
+        return False
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        core = VCPU_CORE if (task / "comm").read_text().startswith("CPU ") else OTHER_CORE
+        subprocess.run(["taskset", "-pc", core, task.name], check=True, capture_output=True)
+    return True
+
+
+class Tophalf:
+    """Our image; the receive mode is switched on the console."""
+
+    def __init__(self, image, work_us=0):
+        self.image = image
+        self.work_us = work_us
+        self.guest = None
+
+    def __enter__(self):
+        cfg = f"ip = {netns.GUEST_IP}/24\n"
+        if self.work_us:
+            cfg += f"sink_work_us = {self.work_us}\n"
+        self.guest = qemu.Guest(image=self.image, cfg=cfg, net=None,
+                                args=[*netns.qemu_options(), "-name", "tophalf,debug-threads=on"])
+        self.guest.wait_prompt()
+        pin(self.guest.process.pid)
+        return self
+
+    def __exit__(self, *_):
+        self.guest.close()
+
+    def select(self, series):
+        self.guest.console(f"mode {series}")
+
+    def version(self):
+        return self.guest.console_json("version")["version"]
+
+    def counters(self):
+        """Three groups, each with its own moment."""
+        nic = self.guest.console_json("stats nic")
+        udp = self.guest.console_json("stats udp")
+        cpu = self.guest.console_json("cpu")
+        queue = {name.removeprefix("rx_queue_0_"): value for name, value in nic["nic"].items()}
+        return {
+            "delivered": (udp["time_ns"], udp["udp"]["recv"]),
+            "packets": (nic["time_ns"], queue["packets"] + queue["drop_backlog"]),
+            "interrupts": (nic["time_ns"], queue["interrupts"]),
+            **{f"{state}_ns": (cpu["time_ns"], cpu[f"{state}_ns"])
+               for state in ("irq", "softirq", "app", "idle", "total")},
+        }
+
+
+class Linux:
+    """Debian's cloud kernel with a command server for its init: bench/linux/."""
+
+    def __init__(self, folder):
+        sys.path.insert(0, str(TOP / "bench" / "linux"))
+        self.folder = folder
+        self.guest = None
+
+    def __enter__(self):
+        import guest as linux
+        self.guest = linux.LinuxGuest(self.folder, netns.qemu_options())
+        self.guest.wait_ready()
+        pin(self.guest.process.pid)
+        return self
+
+    def __exit__(self, *_):
+        self.guest.close()
+
+    def select(self, series):
+        self.guest.xdp(series == "linux-xdp-drop")
+
+    def version(self):
+        return (Path(self.folder) / "version").read_text().strip()
+
+    def counters(self):
+        now = self.guest.counters()
+        at = now["time_ns"]
+        return {
+            "delivered": (at, now["udp_delivered"] + now["xdp_dropped"]),
+            "packets": (at, now["udp_delivered"] + now["xdp_dropped"]),
+            "interrupts": (at, now["rx_interrupts"]),
+            "idle_ns": (at, now["idle_ns"]),
+            "total_ns": (at, now["total_ns"]),
+        }
+
+
+def machine():
+    """One line for the captions."""
+    cpuinfo = Path("/proc/cpuinfo").read_text()
+    model = re.search(r"model name\s*: (.*)", cpuinfo)
+    version = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True)
+    release = re.search(r"version (\S+)", version.stdout)
+    return (f"{model.group(1) if model else 'unknown CPU'}, {os.cpu_count()} cores, "
+            f"QEMU {release.group(1) if release else '?'} "
+            f"({os.environ.get('ACCEL', 'tcg').upper()}), one vCPU")
