@@ -20,7 +20,7 @@ class LinuxGuestError(AssertionError):
 class LinuxGuest:
     """with LinuxGuest(folder of build.sh, QEMU options of the card) as guest: ..."""
 
-    def __init__(self, folder, net_args, memory="256M"):
+    def __init__(self, folder, net_args, memory="256M", pass_fds=()):
         folder = Path(folder)
         self.command_line = [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
@@ -31,7 +31,8 @@ class LinuxGuest:
             "-append", CMDLINE, *net_args]
         self._got = b""
         self.process = subprocess.Popen(self.command_line, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        pass_fds=pass_fds)
 
     def __enter__(self):
         return self

@@ -5,6 +5,7 @@ shares (`shared`, on user networking; `wired`, on raw frames). Tests marked with
 xdist_group run in the same worker, so with -n 2 at most two guests are busy at a time.
 """
 
+import os
 import subprocess
 
 import pytest
@@ -95,3 +96,20 @@ def load_client(tmp_path_factory):
     source = qemu.TOP / "tests/qemu/load.c"
     subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-o", program, source], check=True)
     return program
+
+
+@pytest.fixture(scope="session")
+def app_image():
+    """app_image(name): the image with that app, built in a folder of its own."""
+
+    def build(app):
+        folder = qemu.BUILD / app
+        env = {**os.environ, "LWIP_DIR": str(qemu.BUILD / "lwip")}  # already unpacked there
+        env.pop("MAKEFLAGS", None)
+        image = folder / "tophalf.img"
+        run = subprocess.run(["make", "-j2", f"APP={app}", f"BUILD={folder}", str(image)],
+                             cwd=qemu.TOP, env=env, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        return image
+
+    return build

@@ -2,11 +2,18 @@
 
 import csv
 import json
+import os
+import socket
 import subprocess
+import sys
+import time
 
 import pytest
+from scapy.layers.inet import UDP
 
 import qemu
+from fates import grown
+from frames import ether, ip
 
 pytestmark = pytest.mark.xdist_group("bench")  # one worker builds the generator
 
@@ -57,3 +64,46 @@ def test_generator_refuses(words, says):
     done = subprocess.run([str(PKTGEN), *words], capture_output=True, text=True, timeout=20)
     assert done.returncode in (1, 2)
     assert says in done.stderr
+
+
+def test_the_linux_guest(tmp_path):
+    """It boots, counts what comes through UDP and what XDP drops, and says when it can not."""
+    folder = qemu.BUILD / "bench" / "linux"
+    done = subprocess.run([qemu.TOP / "bench/linux/build.sh", folder], capture_output=True,
+                          text=True, timeout=300, env={**os.environ, "UNPINNED": "1"})
+    assert done.returncode == 0, done.stderr
+    sys.path.insert(0, str(qemu.TOP / "bench" / "linux"))
+    import guest as linux
+
+    ours, theirs = socket.socketpair()
+    net = ["-netdev", f"stream,id=n0,addr.type=fd,addr.str={theirs.fileno()}",
+           "-device", "virtio-net-pci,netdev=n0,romfile="]
+    with ours, theirs, linux.LinuxGuest(folder, net, pass_fds=[theirs.fileno()]) as guest:
+        guest.wait_ready()
+        wire = qemu.Wire(ours)
+        frame = bytes(ether() / ip() / UDP(sport=7, dport=9) / b"one of many")
+
+        def grown_by(count):
+            before = guest.counters()
+            wire.send_packed(wire.pack([frame] * count))
+            end = time.monotonic() + 20
+            while True:
+                now = grown(before, guest.counters())
+                if now["udp_delivered"] + now["xdp_dropped"] >= count or time.monotonic() > end:
+                    return now
+                time.sleep(0.2)
+
+        now = grown_by(100)
+        assert now["udp_delivered"] == 100 and now["xdp_dropped"] == 0
+        assert now["rx_interrupts"] > 0
+        guest.xdp(True)
+        now = grown_by(100)
+        assert now["udp_delivered"] == 0 and now["xdp_dropped"] == 100
+        guest.xdp(False)
+        assert grown_by(10)["udp_delivered"] == 10
+        before = guest.counters()
+        time.sleep(1)
+        now = grown(before, guest.counters())
+        assert 0.5 * now["total_ns"] < now["idle_ns"] <= now["total_ns"] + 20_000_000
+        with pytest.raises(linux.LinuxGuestError, match="no command 'nosuch'"):
+            guest.command("nosuch")

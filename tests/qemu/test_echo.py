@@ -1,9 +1,7 @@
 """The echo app (make APP=echo): the seam carries another app than httpd."""
 
-import os
 import random
 import socket
-import subprocess
 import threading
 import time
 
@@ -18,20 +16,8 @@ CFG = "echo_port = 80\n"
 
 
 @pytest.fixture(scope="module")
-def echo_image():
-    folder = qemu.BUILD / "echo"
-    env = {**os.environ, "LWIP_DIR": str(qemu.BUILD / "lwip")}  # already unpacked there
-    env.pop("MAKEFLAGS", None)
-    image = folder / "tophalf.img"
-    run = subprocess.run(["make", "-j2", "APP=echo", f"BUILD={folder}", str(image)], cwd=qemu.TOP,
-                         env=env, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    return image
-
-
-@pytest.fixture(scope="module")
-def echo(echo_image):
-    with qemu.Guest(image=echo_image, cfg=CFG) as guest:
+def echo(app_image):
+    with qemu.Guest(image=app_image("echo"), cfg=CFG) as guest:
         guest.wait_prompt()
         yield guest
 
@@ -88,9 +74,9 @@ def test_unread_echo_stops_the_sender(echo):
             assert read_exactly(other, 5) == b"hello"
 
 
-def test_memory_comes_back(boot, echo_image):
+def test_memory_comes_back(boot, app_image):
     """In a guest of its own: what other tests left half open would count as well."""
-    echo = boot(image=echo_image, cfg=CFG)
+    echo = boot(image=app_image("echo"), cfg=CFG)
     echo.wait_prompt()
 
     def used():
