@@ -6,6 +6,10 @@ $(BENCH)/pktgen: bench/pktgen.c bench/pacing.h | deps-build
 	@mkdir -p $(@D)
 	@$(HOSTCC) -std=gnu11 -O2 $(WARN) $< -o $@
 
+$(BENCH)/wake: bench/wake.c | deps-build
+	@mkdir -p $(@D)
+	@$(HOSTCC) -std=gnu11 -O2 $(WARN) $< -pthread -o $@
+
 # An app that discards UDP, in a build folder of its own.
 $(BENCH)/sink.img: FORCE
 	@$(MAKE) --no-print-directory APP=sink BUILD=$(BUILD)/sink image
@@ -19,6 +23,6 @@ $(BENCH)/linux/version: FORCE | deps-bench
 deps-bench:
 	@scripts/setup.sh build run bench
 
-bench-rx: deps-bench $(IMAGE) $(BENCH)/pktgen $(BENCH)/sink.img $(BENCH)/linux/version ## receive modes and a Linux guest under rising load: table, CSV, plots (ARGS=--quick)
+bench-rx: deps-bench $(IMAGE) $(BENCH)/pktgen $(BENCH)/wake $(BENCH)/sink.img $(BENCH)/linux/version ## receive modes and a Linux guest under rising load: table, CSV, plots (ARGS=--quick)
 	@/usr/bin/python3 bench/bench_rx.py --build $(BUILD) --linux $(BENCH)/linux \
 	    --sink $(BENCH)/sink.img $(if $(OUT),--out $(OUT)) $(ARGS)

@@ -39,7 +39,7 @@ class Plot:
             self.axes.spines[side].set_visible(False)
         caption = f"{about['machine']}; Tophalf {about['commit']}"
         if about.get("linux"):
-            caption += f"; {about['linux']}"
+            caption += f"; Linux {about['linux']}"
         caption += f"; median of {about['repeats']}"
         self.figure.text(0.01, 0.01, caption, fontsize=6.5, color="#666666")
 

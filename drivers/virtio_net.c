@@ -147,7 +147,8 @@ void nic_rx_refill(struct nic *nic)
     if (vq_free_slots(&nic->rx) == 0 || unlikely(nic->broken))
         return;
     /* While frames wait, in batches of half a ring: a device that ran out of buffers wants a kick
-     * for each. Whoever has come to the ring's end is about to wait: all of it for the next burst. */
+     * for each. Whoever has come to the ring's end is about to wait: all of it for the next burst.
+     */
     if (vq_free_slots(&nic->rx) > nic->rx.mask / 2u || !vq_pending(&nic->rx))
         net_rx_fill(nic);
 }

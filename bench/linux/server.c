@@ -79,16 +79,17 @@ static unsigned long long xdp_drops(void)
         struct ethtool_stats stats;
         char room[sizeof(struct ethtool_gstrings) + STATS_MAX * ETH_GSTRING_LEN];
     } names, values;
-    struct ifreq request = {.ifr_name = CARD};
+    struct ifreq request = { .ifr_name = CARD };
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     unsigned long long drops = 0;
 
-    names.strings = (struct ethtool_gstrings){.cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_STATS};
+    names.strings =
+        (struct ethtool_gstrings){ .cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_STATS };
     request.ifr_data = names.room;
     if (ioctl(fd, SIOCETHTOOL, &request) == 0) {
         uint32_t count = names.strings.len < STATS_MAX ? names.strings.len : STATS_MAX;
 
-        values.stats = (struct ethtool_stats){.cmd = ETHTOOL_GSTATS};
+        values.stats = (struct ethtool_stats){ .cmd = ETHTOOL_GSTATS };
         request.ifr_data = values.room;
         if (ioctl(fd, SIOCETHTOOL, &request) == 0)
             for (uint32_t i = 0; i < count; i++)
@@ -180,7 +181,7 @@ static int load_program(void)
 
 static void xdp_on(void)
 {
-    union bpf_attr attr = {0};
+    union bpf_attr attr = { 0 };
     int program;
 
     if (xdp_link < 0) {

@@ -816,7 +816,8 @@ static void test_naive_without_buffers(void **state)
     assert_int_equal(take_all(0), 10);
 }
 
-/* Broken while the top half is at it: it may not even log; the bottom half finds it and recovers. */
+/* Broken while the top half is at it: it may not even log; the bottom half finds it and recovers.
+ */
 static void test_naive_device_breaks(void **state)
 {
     (void)state;
