@@ -171,6 +171,9 @@ def medians(rows):
         for field in FIELDS[4:]:
             values = [row[field] for row in group if row[field] is not None]
             out[key][field] = statistics.median(values) if values else None
+        # Of what was sent in the same run: the sender's own rate varies most of all.
+        out[key]["share"] = statistics.median(
+            row["delivered_pps"] / row["sent_pps"] for row in group)
     return out
 
 
@@ -215,20 +218,23 @@ def ratios(points):
         add(f"{mode} / Linux UDP, peaks", peak("udp", mode), peak("udp", "linux"), least=2.5)
         add(f"{mode} / Linux XDP_DROP, peaks", peak("udp", mode), peak("udp", "linux-xdp-drop"),
             least=1.0)
-    for name, most in (("udp", top), ("work", top_work)):
-        for mode in MODES:
-            if mode == "interrupt":
-                add(f"{name}: interrupt, at overload / its peak", at(name, mode, most),
-                    peak(name, mode), most=0.8)
-            else:
-                add(f"{name}: {mode}, at overload / its peak", at(name, mode, most),
-                    peak(name, mode), least=0.95)
-        add(f"{name}: adaptive / poll at overload", at(name, "adaptive", most),
-            at(name, "poll", most), least=0.95)
-    best = [at("udp", m, 1000, "rtt_p50_us") for m in MODES]
-    best = min((b for b in best if b), default=None)
-    add("RTT p50 at 1,000/s: adaptive / best mode", at("udp", "adaptive", 1000, "rtt_p50_us"),
-        best, most=1.10)
+    # Without work the sender and QEMU give up before the guest does: what share is delivered of
+    # that which was really sent. With work the guest is what is overloaded.
+    share_of_sent = {mode: at("udp", mode, top, "share") for mode in MODES}
+    for mode in MODES:
+        bound = {"most": 0.8} if mode == "interrupt" else {"least": 0.95}
+        add(f"udp: {mode}, delivered / sent at overload", share_of_sent[mode], 1, **bound)
+        add(f"work: {mode}, at overload / its peak", at("work", mode, top_work),
+            peak("work", mode), **bound)
+    add("udp: adaptive / poll, delivered / sent at overload", share_of_sent["adaptive"],
+        share_of_sent["poll"], least=0.95)
+    add("work: adaptive / poll at overload", at("work", "adaptive", top_work),
+        at("work", "poll", top_work), least=0.95)
+    rtt = {m: at("udp", m, 1000, "rtt_p50_us") for m in MODES}
+    best = min((r for r in rtt.values() if r), default=None)
+    halting = min((r for m, r in rtt.items() if r and m != "poll"), default=None)
+    add("RTT p50 at 1,000/s: adaptive / best mode", rtt["adaptive"], best, most=1.10)
+    add("RTT p50 at 1,000/s: adaptive / best that halts", rtt["adaptive"], halting, most=1.10)
     add("CPU idle at 1,000/s in adaptive, %", at("udp", "adaptive", 1000, "idle_pct"), 1, least=90)
     irqs = at("udp", "adaptive", top, "interrupts_per_packet")
     if irqs is not None:
@@ -251,6 +257,26 @@ def write_csv(path, rows):
                              for k, v in row.items()})
 
 
+def number(text):
+    return None if text == "" else float(text) if "." in text or "e" in text else int(text)
+
+
+def read_csv(path):
+    with open(path, newline="") as file:
+        return [{k: v if k in ("set", "series") else number(v) for k, v in row.items()}
+                for row in csv.DictReader(file)]
+
+
+def report(points, about, folder):
+    print_table(points)
+    print_ratios(points)
+    print(f"\nwaking a sleeping thread costs this machine {about['wake_up_p50_us']} us (p50), "
+          f"{about['wake_up_p99_us']} us (p99)")
+    import plots
+    plots.draw(points, about, folder)
+    print(f"\n{folder}/rx.csv, and plots beside it")
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--build", type=Path, default=Path("build"), help="the build folder")
@@ -260,6 +286,7 @@ def parse():
     parser.add_argument("--seconds", type=int, default=2, help="for each point")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="fewer rates, once")
+    parser.add_argument("--redraw", action="store_true", help="table and plots of OUT's rx.csv")
     parser.add_argument("--short", action="store_true", help="what the tests run")
     options = parser.parse_args()
     options.build = options.build.resolve()
@@ -269,6 +296,10 @@ def parse():
 
 def main():
     options = parse()
+    if options.redraw:
+        about = json.loads((options.out / "rx.json").read_text())
+        report(medians(read_csv(options.out / "rx.csv")), about, options.out)
+        return
     netns.enter()
     netns.make_tap()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -281,14 +312,10 @@ def main():
              "repeats": max(row["repeat"] for row in rows) + 1,
              **{f"wake_up_{name.removesuffix('_ns')}_us": us for name, us in wake.items()}}
     (options.out / "rx.json").write_text(json.dumps(about, indent=2) + "\n")
-    print_table(points)
-    if not options.short:
-        print_ratios(points)
-        print(f"\nwaking a sleeping thread costs this machine {wake['p50_ns']} us (p50), "
-              f"{wake['p99_ns']} us (p99)")
-        import plots
-        plots.draw(points, about, options.out)
-        print(f"\n{options.out}/rx.csv, and plots beside it")
+    if options.short:
+        print_table(points)
+    else:
+        report(points, about, options.out)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def throughput(points, about, folder, name, title, file):
     if name == "work":  # the diagonal would squeeze what there is to see
         best = max(p["delivered_pps"] for (n, _, _), p in points.items() if n == name)
         plot.axes.set_ylim(0, best * 1.15)
-    plot.save(folder, file, loc="upper left" if name == "udp" else "upper right")
+    plot.save(folder, file, loc="upper left" if name == "udp" else "center right")
 
 
 def over_load(points, about, folder, title, y, field, file, scale="linear", also=None):
