@@ -57,6 +57,8 @@ class Plot:
         for kind in ("svg", "png"):
             self.figure.savefig(folder / f"{name}.{kind}", dpi=110,
                                 metadata={"Date": None} if kind == "svg" else None)
+        svg = folder / f"{name}.svg"  # without blanks at the ends of lines
+        svg.write_text("".join(row.rstrip() + "\n" for row in svg.read_text().splitlines()))
         plt.close(self.figure)
 
 
