@@ -186,8 +186,8 @@ void nic_rx_position(struct nic *nic, struct nic_rx_position *out)
         return;
     }
     vq_look(&nic->rx);
-    out->used = nic->rx.used_seen;
-    out->taken = nic->rx.used_idx;
+    out->used = vq_seen(&nic->rx);
+    out->taken = vq_taken(&nic->rx);
 }
 
 /* The first time there is always more: whatever interrupts came until now raised nothing. */

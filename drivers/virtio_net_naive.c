@@ -64,23 +64,35 @@ static struct pktbuf *exchange(struct nic *nic, struct pktbuf *buf, uint32_t use
     return fifo_take(&naive->spare);
 }
 
-void naive_receive(struct nic *nic)
+/* Take what came, at most TAKE_MAX frames over all calls for one interrupt. */
+static unsigned take(struct nic *nic, unsigned taken)
 {
-    struct virtqueue *vq = &nic->rx;
     uint32_t used_bytes;
 
-    if (nic->broken)
-        return;
-    for (unsigned i = 0; i < TAKE_MAX; i++) {
-        struct pktbuf *buf = vq_pop(vq, &used_bytes);
+    for (; taken < TAKE_MAX; taken++) {
+        struct pktbuf *buf = vq_pop(&nic->rx, &used_bytes);
 
         if (buf == NULL)
             break;
         pktbuf_from_device(buf);
         buf = exchange(nic, buf, used_bytes);
         pktbuf_to_device(buf);
-        net_rx_post(vq, buf);
+        net_rx_post(&nic->rx, buf);
     }
+    return taken;
+}
+
+/* Where an interrupt has to be asked for, more may come before the device sees that. What is left
+ * at the bound, the bottom half finds when it unmasks. */
+void naive_receive(struct nic *nic)
+{
+    unsigned taken = 0;
+
+    if (nic->broken)
+        return;
+    do
+        taken = take(nic, taken);
+    while (vq_irq_rearm(&nic->rx) && taken < TAKE_MAX);
     net_rx_show(nic);
 }
 
@@ -105,7 +117,7 @@ void naive_refill(struct nic *nic)
     bool irqs;
 
     fill_spare(nic);
-    if (nic->broken || READ_ONCE(nic->rx.free_count) == 0)
+    if (nic->broken || vq_free_slots(&nic->rx) == 0)
         return;
     irqs = irq_save();
     net_rx_fill(nic);
@@ -132,12 +144,14 @@ struct pktbuf *naive_take(struct nic *nic, uint32_t *used_bytes)
 
 bool naive_irq_enable(struct nic *nic)
 {
-    bool irqs = irq_save();
+    bool irqs = irq_save(), more = vq_irq_enable(&nic->rx);
 
-    if (vq_irq_enable(&nic->rx))
+    if (more) {
         naive_receive(nic);
+        more = vq_pending(&nic->rx); /* no interrupt may come for what is left */
+    }
     irq_restore(irqs);
-    return !fifo_empty(&nic->naive.backlog);
+    return more || !fifo_empty(&nic->naive.backlog);
 }
 
 void nic_rx_naive(struct nic *nic, bool on)

@@ -196,11 +196,23 @@ static bool irq_assign(struct nic *nic)
 
 /* ---- Bring-up ---- */
 
+/* What was negotiated for the rings; only sent frames are chains. */
+static struct vq_config ring_config(const struct nic *nic, unsigned queue, unsigned size)
+{
+    bool tables = queue == NET_QUEUE_TX && nic->features >> VIRTIO_F_INDIRECT_DESC & 1;
+
+    return (struct vq_config){ .size = size,
+                               .packed = nic->features >> VIRTIO_F_RING_PACKED & 1,
+                               .event_idx = nic->features >> VIRTIO_F_EVENT_IDX & 1,
+                               .table_descs = tables ? NIC_TX_SEGS_MAX + 1 : 0 };
+}
+
 /* Memory for a ring, as large as both sides like: at the first start only. */
 static bool ring_alloc(struct nic *nic, struct virtqueue *vq, unsigned queue)
 {
     unsigned most = virtio_pci_queue_size_max(nic->dev, queue);
     unsigned size = NET_RING_MAX, order = 0;
+    struct vq_config config;
     void *memory;
 
     while (size > most)
@@ -210,14 +222,31 @@ static bool ring_alloc(struct nic *nic, struct virtqueue *vq, unsigned queue)
                NET_RING_MIN);
         return false;
     }
-    while ((PAGE_SIZE << order) < vq_bytes(size))
+    config = ring_config(nic, queue, size);
+    while ((PAGE_SIZE << order) < vq_bytes(&config))
         order++;
     memory = page_alloc(order);
     if (memory == NULL) {
         printk("virtio-net: no memory for queue %u", queue);
         return false;
     }
-    vq_init(vq, size, memory);
+    vq_init(vq, &config, memory);
+    return true;
+}
+
+/* After a reset the device must be the one that it was: the ring stays as it is. */
+static bool ring_fits(struct nic *nic, const struct virtqueue *vq, unsigned queue)
+{
+    struct vq_config config = ring_config(nic, queue, vq_size(vq));
+
+    if (virtio_pci_queue_size_max(nic->dev, queue) < config.size) {
+        printk("virtio-net: queue %u is smaller than before", queue);
+        return false;
+    }
+    if (!vq_is(vq, &config)) {
+        printk("virtio-net: queue %u is to be of another kind than before", queue);
+        return false;
+    }
     return true;
 }
 
@@ -225,11 +254,7 @@ static bool ring_start(struct nic *nic, struct virtqueue *vq, unsigned queue)
 {
     if (vq->desc == NULL && !ring_alloc(nic, vq, queue))
         return false;
-    if (virtio_pci_queue_size_max(nic->dev, queue) <= vq->mask) {
-        printk("virtio-net: queue %u is smaller than before", queue);
-        return false;
-    }
-    return virtio_pci_queue_start(nic->dev, queue, vq);
+    return ring_fits(nic, vq, queue) && virtio_pci_queue_start(nic->dev, queue, vq);
 }
 
 enum start {

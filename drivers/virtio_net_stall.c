@@ -11,13 +11,13 @@
  */
 static void ring_view(const struct virtqueue *vq, struct nic_ring *out)
 {
-    *out = (struct nic_ring){ .size = (uint16_t)(vq->mask + 1u),
-                              .free = vq->free_count,
-                              .avail = vq->avail_idx,
-                              .published = vq->published,
-                              .used = READ_ONCE(vq->used->idx),
-                              .taken = vq->used_idx,
-                              .irq_on = !(READ_ONCE(vq->avail->flags) & VQ_AVAIL_F_NO_INTERRUPT) };
+    *out = (struct nic_ring){ .size = (uint16_t)vq_size(vq),
+                              .free = (uint16_t)vq_free_slots(vq),
+                              .avail = vq_added(vq),
+                              .published = vq_published(vq),
+                              .used = vq_used(vq),
+                              .taken = vq_taken(vq),
+                              .irq_on = vq_irq_on(vq) };
 }
 
 bool nic_rings(struct nic *nic, struct nic_rings *out)

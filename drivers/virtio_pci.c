@@ -30,8 +30,8 @@
 #define COMMON_QUEUE_ENABLE          0x1c /* 16, RW */
 #define COMMON_QUEUE_NOTIFY_OFF      0x1e /* 16, R */
 #define COMMON_QUEUE_DESC            0x20 /* 64, RW */
-#define COMMON_QUEUE_DRIVER          0x28 /* 64, RW: the available ring */
-#define COMMON_QUEUE_DEVICE          0x30 /* 64, RW: the used ring */
+#define COMMON_QUEUE_DRIVER          0x28 /* 64, RW: the available ring, or its event */
+#define COMMON_QUEUE_DEVICE          0x30 /* 64, RW: the used ring, or its event */
 #define COMMON_BYTES                 0x38
 
 /* struct virtio_pci_cap, §4.1.4: offsets in PCI's configuration space */
@@ -254,9 +254,10 @@ bool virtio_pci_queue_start(struct virtio_pci *dev, unsigned queue, const struct
     const struct region *notify = &dev->region[CFG_NOTIFY];
     uint64_t offset;
 
-    /* §4.1.5.1.3: select, size, addresses, enable */
+    /* §4.1.5.1.3: select, size, addresses, enable. A packed ring's areas go into the same
+     * registers. */
     select_queue(dev, queue);
-    mmio_write16(common(dev) + COMMON_QUEUE_SIZE, (uint16_t)(vq->mask + 1u));
+    mmio_write16(common(dev) + COMMON_QUEUE_SIZE, (uint16_t)vq_size(vq));
     write_common64(dev, COMMON_QUEUE_DESC, dma_address(vq->desc));
     write_common64(dev, COMMON_QUEUE_DRIVER, dma_address(vq->avail));
     write_common64(dev, COMMON_QUEUE_DEVICE, dma_address(vq->used));

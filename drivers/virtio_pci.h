@@ -30,7 +30,10 @@
 #define VIRTIO_STATUS_FAILED      128u
 
 /* §6 */
-#define VIRTIO_F_VERSION_1 32
+#define VIRTIO_F_INDIRECT_DESC 28
+#define VIRTIO_F_EVENT_IDX     29
+#define VIRTIO_F_VERSION_1     32
+#define VIRTIO_F_RING_PACKED   34
 
 struct virtio_pci;
 

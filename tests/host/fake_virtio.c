@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 struct virtio_pci fake_dev;
+uint64_t fake_ring_features;
 const char *fake_vector_name[FAKE_VECTORS];
 
 static struct {
@@ -23,7 +24,7 @@ void fake_virtio_reset(void)
 {
     fake_queue_close(&fake_dev.queue[0]);
     fake_queue_close(&fake_dev.queue[1]);
-    fake_dev = (struct virtio_pci){ .offered = 1ull << 32 | 1 << 5 | 1 << 16,
+    fake_dev = (struct virtio_pci){ .offered = 1ull << 32 | 1 << 5 | 1 << 16 | fake_ring_features,
                                     .queue_size_max = { 256, 256 },
                                     .msix_entries = 3,
                                     .msix_usable = 3,
@@ -141,13 +142,32 @@ unsigned virtio_pci_queue_size_max(struct virtio_pci *dev, unsigned queue)
     return dev->queue_size_max[queue];
 }
 
+/* §2.7.13.1, §2.8.13: rings begin as zeroes. */
+static void check_empty(const struct virtqueue *vq)
+{
+    for (unsigned i = 0; i <= vq->mask; i++)
+        assert_int_equal(vq->desc[i].addr | vq->desc[i].len | vq->desc[i].flags, 0);
+    if (vq->packed)
+        assert_int_equal(vq->device_event->flags | vq->device_event->off_wrap, 0);
+    else
+        assert_int_equal(vq->avail->idx | vq->used->idx, 0);
+}
+
+static bool accepted(const struct virtio_pci *dev, unsigned bit)
+{
+    return dev->accepted >> bit & 1;
+}
+
 bool virtio_pci_queue_start(struct virtio_pci *dev, unsigned queue, const struct virtqueue *vq)
 {
+    struct fake_queue_kind kind = { .packed = accepted(dev, VIRTIO_F_RING_PACKED),
+                                    .event_idx = accepted(dev, VIRTIO_F_EVENT_IDX),
+                                    .indirect = accepted(dev, VIRTIO_F_INDIRECT_DESC) };
+
     assert_int_equal(dev->status, 1 | 2 | 8);
     assert_true(vq->mask < dev->queue_size_max[queue]);
-    assert_int_equal(vq->avail->idx, 0);
-    assert_int_equal(vq->used->idx, 0);
-    fake_queue_open(&dev->queue[queue], vq->mask + 1u, dma_address(vq->desc),
+    check_empty(vq);
+    fake_queue_open(&dev->queue[queue], kind, vq->mask + 1u, dma_address(vq->desc),
                     dma_address(vq->avail), dma_address(vq->used));
     dev->enabled[queue] = true;
     return true;

@@ -30,6 +30,9 @@ struct virtio_pci {
 
 extern struct virtio_pci fake_dev;
 
+/* What fake_virtio_reset() has the device offer besides: features of the rings (bits). */
+extern uint64_t fake_ring_features;
+
 /* A device without faults: version 1, MAC, status (link up), 256 descriptors, 3 MSI-X entries. */
 void fake_virtio_reset(void);
 

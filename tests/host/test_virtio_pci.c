@@ -403,13 +403,14 @@ static void test_features(void **state)
 
 static void test_queues(void **state)
 {
+    const struct vq_config config = { .size = 128 };
     struct virtio_pci *dev = probe();
     struct virtqueue vq;
     void *memory = NULL;
 
     (void)state;
-    assert_int_equal(posix_memalign(&memory, 4096, vq_bytes(128)), 0);
-    vq_init(&vq, 128, memory);
+    assert_int_equal(posix_memalign(&memory, 4096, vq_bytes(&config)), 0);
+    vq_init(&vq, &config, memory);
     assert_int_equal(virtio_pci_queue_size_max(dev, 1), 256);
     assert_int_equal(virtio_pci_queue_size_max(dev, 3), 0);
     assert_true(virtio_pci_queue_start(dev, 1, &vq));
@@ -437,13 +438,14 @@ static void test_queues(void **state)
 
 static void test_notify_multiplier(void **state)
 {
+    const struct vq_config config = { .size = 4, .packed = true };
     struct virtio_pci *dev;
     struct virtqueue vq;
     void *memory = NULL;
 
     (void)state;
-    assert_int_equal(posix_memalign(&memory, 4096, vq_bytes(4)), 0);
-    vq_init(&vq, 4, memory);
+    assert_int_equal(posix_memalign(&memory, 4096, vq_bytes(&config)), 0);
+    vq_init(&vq, &config, memory);
     fake_pci_set32(net, 0x70 + 16, 0x20000);
     dev = probe();
     d.queue[1].notify_off = 0x8000; /* the product is 2^32 */
