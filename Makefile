@@ -119,9 +119,12 @@ $(K)/lwip/%.o: $(LWIP_STAMP) $(FLAGS_STAMP) | deps-build
 
 -include $(KERNEL_OBJS:.o=.d)
 
-# Calls between lwIP's files that are led to ours: net/stack_icmp.c, net/port/trace_icmp.c.
+# Calls between lwIP's files that are led to ours: net/stack_icmp.c, net/port/trace_icmp.c,
+# net/tcp_gso.c.
 WRAP := icmp_dest_unreach icmp_time_exceeded icmp6_dest_unreach icmp6_param_problem \
-        icmp_input icmp6_input
+        icmp_input icmp6_input \
+        tcp_write tcp_output tcp_rexmit_fast tcp_rexmit_rto_prepare tcp_rexmit_rto_commit \
+        tcp_split_unsent_seg ip4_frag ip6_frag
 
 # Linked twice: the first image gives the function names for backtraces, which then become a
 # table at the end of .rodata, where they move nothing else of .text.

@@ -7,9 +7,8 @@
  * end), where the device puts its header, so that the frame itself begins on a cache line.
  * (The framing is free: VERSION_1 implies ANY_LAYOUT, §2.7.4.)
  *
- * Transmit: one descriptor for the header and one for each segment, by reference. No offload is
- * negotiated, so that every header is the same 12 zero bytes, and all frames share one. With
- * offloads it becomes an array indexed by the chain's head.
+ * Transmit: one descriptor for each segment, by reference. The header stands before the first one,
+ * in the frame's own headroom, and goes with it.
  */
 #include "pktbuf_pool.h"
 #include "virtio_net.h"
@@ -20,14 +19,11 @@
 #include <kernel/page.h>
 #include <kernel/time.h>
 
-const struct virtio_net_hdr net_tx_hdr;
+#define HDR_BYTES ((uint32_t)sizeof(struct virtio_net_hdr))
+#define RX_OFFSET (PKTBUF_FRAME_OFFSET - HDR_BYTES) /* in the slot */
+#define RX_BYTES  (HDR_BYTES + PKTBUF_FRAME_MAX)
 
-#define HDR_BYTES    ((uint32_t)sizeof(struct virtio_net_hdr))
-#define RX_OFFSET    (PKTBUF_FRAME_OFFSET - HDR_BYTES) /* in the slot */
-#define RX_BYTES     (HDR_BYTES + PKTBUF_FRAME_MAX)
-#define TX_DESCS_MAX (NIC_TX_SEGS_MAX + 1u)
-
-_Static_assert(NET_RING_MIN > TX_DESCS_MAX, "the longest chain fits the smallest ring");
+_Static_assert(NET_RING_MIN > NIC_TX_SEGS_MAX, "the longest chain fits the smallest ring");
 
 /* In a virtual machine a kick leaves the guest: the price is worth seeing. */
 static struct hist kick_time;
@@ -77,6 +73,17 @@ static struct pktbuf *rx_next(struct nic *nic, uint32_t *used_bytes)
     return buf;
 }
 
+/* §5.1.6.4.2: whether the frame's checksum has been checked, or never was on a wire (NEEDS_CSUM:
+ * the frame is from this host, and not made yet). Without GUEST_CSUM the flags say nothing. */
+static void rx_checksum(struct nic *nic, struct pktbuf *buf)
+{
+    const struct virtio_net_hdr *hdr = (const void *)(buf->frame - HDR_BYTES);
+
+    buf->checked = net_has(nic, NET_F_GUEST_CSUM) &&
+                   (READ_ONCE(hdr->flags) & (NET_HDR_F_NEEDS_CSUM | NET_HDR_F_DATA_VALID));
+    nic->stats.rx_csum_ok += buf->checked;
+}
+
 unsigned nic_rx_burst(struct nic *nic, struct pktbuf **bufs, unsigned budget)
 {
     struct virtqueue *vq = &nic->rx;
@@ -96,6 +103,7 @@ unsigned nic_rx_burst(struct nic *nic, struct pktbuf **bufs, unsigned budget)
             rx_drop(nic, buf, used_bytes);
             continue;
         }
+        rx_checksum(nic, buf);
         trace_taken(buf);
         bytes += buf->frame_len;
         bufs[n++] = buf;
@@ -220,17 +228,48 @@ static bool tx_full(struct nic *nic)
     return false;
 }
 
-bool nic_tx(struct nic *nic, const struct nic_seg *segs, unsigned count, void *token)
+unsigned nic_tx_can(const struct nic *nic)
+{
+    return (net_has(nic, NET_F_CSUM) ? NIC_TX_CSUM : 0) |
+           (net_has(nic, NET_F_HOST_TSO4) ? NIC_TX_TSO4 : 0) |
+           (net_has(nic, NET_F_HOST_TSO6) ? NIC_TX_TSO6 : 0);
+}
+
+/* §5.1.6.2 */
+static void tx_header(struct nic *nic, struct virtio_net_hdr *hdr,
+                      const struct nic_tx_offload *offload)
+{
+    *hdr = (struct virtio_net_hdr){ 0 };
+    if (offload->csum_start == 0)
+        return;
+    ASSERT(net_has(nic, NET_F_CSUM));
+    hdr->flags = NET_HDR_F_NEEDS_CSUM;
+    hdr->csum_start = offload->csum_start;
+    hdr->csum_offset = offload->csum_offset;
+    nic->stats.tx_csum++;
+    if (offload->gso_size == 0)
+        return;
+    ASSERT(net_has(nic, offload->ipv6 ? NET_F_HOST_TSO6 : NET_F_HOST_TSO4));
+    hdr->gso_type = offload->ipv6 ? NET_HDR_GSO_TCPV6 : NET_HDR_GSO_TCPV4;
+    hdr->gso_size = offload->gso_size;
+    hdr->hdr_len = offload->hdr_len;
+    nic->stats.tx_gso++;
+}
+
+bool nic_tx(struct nic *nic, const struct nic_seg *segs, unsigned count,
+            const struct nic_tx_offload *offload, void *token)
 {
     struct virtqueue *vq = &nic->tx;
+    uint8_t *first = (uint8_t *)(uintptr_t)segs[0].data - HDR_BYTES;
     struct vq_chain chain;
-    uint64_t bytes = 0;
+    uint64_t bytes = segs[0].len;
 
     ASSERT(count - 1 < NIC_TX_SEGS_MAX);
-    if (unlikely(nic->broken || !vq_chain_begin(vq, &chain, count + 1)))
+    if (unlikely(nic->broken || !vq_chain_begin(vq, &chain, count)))
         return tx_full(nic);
-    vq_chain_put(vq, &chain, nic->tx_hdr_dma, HDR_BYTES, 0);
-    for (unsigned i = 0; i < count; i++) {
+    tx_header(nic, (struct virtio_net_hdr *)(void *)first, offload);
+    vq_chain_put(vq, &chain, dma_address(first), HDR_BYTES + segs[0].len, 0);
+    for (unsigned i = 1; i < count; i++) {
         vq_chain_put(vq, &chain, dma_address(segs[i].data), segs[i].len, 0);
         bytes += segs[i].len;
     }
@@ -259,7 +298,7 @@ static void *tx_reap_end(struct nic *nic)
     }
     if (likely(!nic->tx_waiting))
         return NULL;
-    if (vq_free_slots(vq) < TX_DESCS_MAX)
+    if (vq_free_slots(vq) < NIC_TX_SEGS_MAX)
         return vq_irq_enable(vq) ? vq_pop(vq, &unused) : NULL;
     nic->tx_waiting = false;
     vq_irq_disable(vq);

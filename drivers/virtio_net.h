@@ -1,7 +1,7 @@
 /*
- * What the virtio-net driver's two files share: virtio_net.c is a packet's way (the rings),
- * virtio_net_setup.c everything else (bring-up, interrupts, recovery). The interface to the
- * layers above is drivers/nic.h.
+ * What the virtio-net driver's files share: virtio_net.c is a packet's way (the rings),
+ * virtio_net_features.c the negotiation, virtio_net_setup.c bring-up, interrupts and recovery. The
+ * interface to the layers above is drivers/nic.h.
  */
 #ifndef DRIVERS_VIRTIO_NET_H
 #define DRIVERS_VIRTIO_NET_H
@@ -17,15 +17,20 @@
 #define NET_RING_MAX 256u /* descriptors we use, of what the device allows */
 #define NET_RING_MIN 32u  /* a frame of NIC_TX_SEGS_MAX segments and its header must fit */
 
-/* §5.1.3; what is not in the table of virtio_net_setup.c is never accepted. */
-#define NET_F_MTU    3
-#define NET_F_MAC    5
-#define NET_F_STATUS 16
+/* §5.1.3; what is not in the table of virtio_net_features.c is never accepted. */
+#define NET_F_CSUM       0
+#define NET_F_GUEST_CSUM 1
+#define NET_F_MTU        3
+#define NET_F_MAC        5
+#define NET_F_HOST_TSO4  11
+#define NET_F_HOST_TSO6  12
+#define NET_F_STATUS     16
 
-/*
- * §5.1.6: stands before every frame, in both directions. num_buffers is always there with
- * VERSION_1 (§5.1.6.1); all fields stay zero (and unread) while no offload is negotiated.
- */
+/* Device configuration, §5.1.4: offsets */
+#define NET_CONFIG_MTU 10
+
+/* §5.1.6: stands before every frame, in both directions. num_buffers is always there with
+ * VERSION_1 (§5.1.6.1). */
 struct virtio_net_hdr {
     uint8_t flags;
     uint8_t gso_type;
@@ -38,8 +43,18 @@ struct virtio_net_hdr {
 _Static_assert(sizeof(struct virtio_net_hdr) == 12, "virtio 1.2 §5.1.6");
 _Static_assert(sizeof(struct virtio_net_hdr) <= PKTBUF_HEADROOM, "it ends the headroom");
 
+#define NET_HDR_F_NEEDS_CSUM 1u
+#define NET_HDR_F_DATA_VALID 2u
+#define NET_HDR_GSO_TCPV4    1u
+#define NET_HDR_GSO_TCPV6    4u
+_Static_assert(sizeof(struct virtio_net_hdr) == NIC_TX_HEADROOM, "it stands there");
+
 #define ETH_HEADER_BYTES 14u
 #define ETH_VLAN_BYTES   4u
+
+#define NET_MTU_DEFAULT 1500u
+#define NET_MTU_MIN     576u /* what every IPv4 host must take (RFC 791) */
+#define NET_MTU_MAX     (PKTBUF_FRAME_MAX - ETH_HEADER_BYTES - ETH_VLAN_BYTES)
 
 /* Which MSI-X entry is for what. */
 struct irq_layout {
@@ -72,12 +87,12 @@ struct nic {
     bool polled;           /* the bottom half has come to life: it may be raised */
     uint64_t rx_irq_ticks; /* TSC at the first receive interrupt since nic_rx_irqs(); 0: none */
     struct naive naive;
-    uint64_t tx_hdr_dma; /* the one header that all sent frames share */
     struct nic_stats stats;
 
     struct virtio_pci *dev;
     const struct irq_layout *irq;
-    uint64_t features; /* negotiated */
+    uint64_t offered, allowed; /* features: by the device, by the configuration */
+    uint64_t features;         /* negotiated */
     uint32_t mtu;
     uint8_t mac[6];
     char description[80];
@@ -105,6 +120,28 @@ void naive_refill(struct nic *nic);
 struct pktbuf *naive_take(struct nic *nic, uint32_t *used_bytes);
 bool naive_irq_enable(struct nic *nic);
 
-extern const struct virtio_net_hdr net_tx_hdr;
+/* The card, or NULL. */
+const struct nic *net_nic(void);
+
+/* ---- virtio_net_features.c ---- */
+
+/* Fill nic->offered, features and mtu. False when one is missing that we need (the log says so). */
+bool net_choose_features(struct nic *nic);
+
+static inline bool net_has(const struct nic *nic, unsigned bit)
+{
+    return nic->features >> bit & 1;
+}
+
+/* What offloads= allows, as feature bits: words of `all`, `none`, a name, or one behind a minus, by
+ * commas or spaces; one that is none of these is logged, and all are allowed. */
+uint64_t net_offloads_parse(const char *text);
+
+/* The index-th of those features that are offloads. False: there are no more. */
+struct net_offload {
+    const char *name, *meaning;
+    bool allowed, offered, negotiated;
+};
+bool net_offload(const struct nic *nic, unsigned index, struct net_offload *out);
 
 #endif

@@ -1,10 +1,11 @@
 /*
- * virtio-net: bring-up by the numbered steps of virtio 1.2 §3.1.1, features, interrupts and
+ * virtio-net: bring-up by the numbered steps of virtio 1.2 §3.1.1, interrupts and
  * their top halves, link, and recovery from a device that broke the rules.
  */
 #include "pktbuf_pool.h"
 #include "virtio_net.h"
 #include <drivers/trace.h>
+#include <kernel/config.h>
 #include <kernel/context.h>
 #include <kernel/cpu.h>
 #include <kernel/fmt.h>
@@ -18,71 +19,10 @@
 /* Device configuration, §5.1.4: offsets */
 #define CONFIG_MAC    0
 #define CONFIG_STATUS 6
-#define CONFIG_MTU    10
 
 #define STATUS_LINK_UP 1u
 
-#define MTU_DEFAULT 1500u
-#define MTU_MIN     576u /* what every IPv4 host must take (RFC 791) */
-#define MTU_MAX     (PKTBUF_FRAME_MAX - ETH_HEADER_BYTES - ETH_VLAN_BYTES)
-
 static struct nic the_nic;
-
-/* ---- Features ---- */
-
-/* §5.1.4.1: a driver that accepts MTU must be able to receive frames of that size. */
-static bool mtu_usable(struct nic *nic)
-{
-    uint16_t mtu;
-
-    if (!virtio_pci_config_read16(nic->dev, CONFIG_MTU, &mtu))
-        return false;
-    if (mtu < MTU_MIN || mtu > MTU_MAX) {
-        printk("virtio-net: the device's MTU of %u is not usable (%u to %u is), using %u", mtu,
-               MTU_MIN, MTU_MAX, MTU_DEFAULT);
-        return false;
-    }
-    nic->mtu = mtu;
-    return true;
-}
-
-/* What we accept when it is offered; all else is left alone. More goes here. */
-static const struct net_feature {
-    unsigned bit;
-    const char *name;
-    bool required;
-    bool (*usable)(struct nic *nic); /* NULL: always */
-} net_features[] = {
-    { VIRTIO_F_VERSION_1, "version_1", true, NULL },
-    { NET_F_MTU, "mtu", false, mtu_usable },
-    { NET_F_MAC, "mac", false, NULL },
-    { NET_F_STATUS, "status", false, NULL },
-};
-
-static bool has_feature(const struct nic *nic, unsigned bit)
-{
-    return nic->features >> bit & 1;
-}
-
-/* Fill nic->features from what is offered. False when one is missing that we need. */
-static bool choose_features(struct nic *nic)
-{
-    uint64_t offered = virtio_pci_features(nic->dev);
-
-    nic->features = 0;
-    nic->mtu = MTU_DEFAULT;
-    for (const struct net_feature *f = net_features; f < net_features + ARRAY_SIZE(net_features);
-         f++) {
-        if (offered >> f->bit & 1) {
-            if (f->usable == NULL || f->usable(nic))
-                nic->features |= 1ull << f->bit;
-        } else if (f->required) {
-            printk("virtio-net: the device does not offer %s", f->name);
-            return false;
-        }
-    }
-    return true;
-}
 
 /* Between nic_probe() and the first poll nobody has opened the softirq. */
 void net_raise(const struct nic *nic)
@@ -272,7 +212,7 @@ static enum start net_start(struct nic *nic)
         return START_FAILED;
     virtio_pci_status_add(dev, VIRTIO_STATUS_ACKNOWLEDGE); /* step 2 */
     virtio_pci_status_add(dev, VIRTIO_STATUS_DRIVER);      /* step 3 */
-    if (!choose_features(nic))                             /* step 4 */
+    if (!net_choose_features(nic))                             /* step 4 */
         return START_FAILED;
     if (!virtio_pci_accept(dev, nic->features)) { /* steps 4 to 6 */
         printk("virtio-net: the device does not accept the features 0x%llx",
@@ -311,12 +251,17 @@ static void read_mac(struct nic *nic)
     static const uint8_t none[6];
     uint8_t *mac = nic->mac;
 
-    if (has_feature(nic, NET_F_MAC) && virtio_pci_config_read_bytes(nic->dev, CONFIG_MAC, mac, 6) &&
+    if (net_has(nic, NET_F_MAC) && virtio_pci_config_read_bytes(nic->dev, CONFIG_MAC, mac, 6) &&
         !(mac[0] & 1) && memcmp(mac, none, 6) != 0)
         return;
     printk("virtio-net: the device has no usable MAC address, taking a random one");
     rand_bytes(mac, 6);
     mac[0] = (uint8_t)((mac[0] & 0xfc) | 2);
+}
+
+const struct nic *net_nic(void)
+{
+    return the_nic.dev != NULL ? &the_nic : NULL;
 }
 
 struct nic *nic_probe(void)
@@ -325,7 +270,7 @@ struct nic *nic_probe(void)
     struct pktbuf_stats pool;
 
     ASSERT_CONTEXT(CONTEXT_MAIN);
-    *nic = (struct nic){ .tx_hdr_dma = dma_address(&net_tx_hdr) };
+    *nic = (struct nic){ .allowed = net_offloads_parse(config_get("offloads", "all")) };
     pktbuf_stats(&pool);
     if (pool.total == 0) {
         printk("virtio-net: no packet buffers, no network");
@@ -376,12 +321,14 @@ bool nic_broken(const struct nic *nic)
 
 bool nic_recover(struct nic *nic)
 {
+    uint64_t features = nic->features;
     bool irqs;
 
     ASSERT_BOTTOM_HALF();
     ASSERT(nic->broken);
+    /* Layers above have been told what it can do: it has to offer the same again. */
     nic->stats.device_resets++;
-    if (net_start(nic) != START_OK) {
+    if (net_start(nic) != START_OK || nic->features != features) {
         virtio_pci_silence(nic->dev);
         return false;
     }
@@ -410,7 +357,7 @@ bool nic_link_up(struct nic *nic)
 
     if (nic->broken)
         return false;
-    if (!has_feature(nic, NET_F_STATUS))
+    if (!net_has(nic, NET_F_STATUS))
         return true; /* §5.1.4.2: without it the link is assumed to be up */
     return virtio_pci_config_read16(nic->dev, CONFIG_STATUS, &status) && (status & STATUS_LINK_UP);
 }

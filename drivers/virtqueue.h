@@ -106,6 +106,7 @@ static inline bool vq_chain_begin(const struct virtqueue *vq, struct vq_chain *c
     chain->count = table ? 1 : (uint16_t)count;
     chain->table_count = table ? (uint16_t)count : 0;
     chain->writable = 0;
+    chain->last = 0;
     chain->packed = vq->packed;
     if (chain->packed)
         vq_packed_begin(vq, chain, table);

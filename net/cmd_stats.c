@@ -88,6 +88,7 @@ static const struct field nic_rx_fields[] = {
     QUEUE("rx_queue_0_bytes", rx_bytes),
     QUEUE("rx_queue_0_interrupts", rx_interrupts),
     QUEUE("rx_queue_0_kicks", rx_kicks),
+    QUEUE("rx_queue_0_csum_ok", rx_csum_ok),
     QUEUE("rx_queue_0_drop_no_buffer", rx_no_buffer),
     QUEUE("rx_queue_0_drop_backlog", rx_backlog_drop),
     QUEUE("rx_queue_0_drop_runt", rx_runt),
@@ -98,6 +99,7 @@ static const struct field nic_rx_fields[] = {
 
 static const struct field nic_tx_fields[] = {
     QUEUE("tx_queue_0_packets", tx_packets),       QUEUE("tx_queue_0_bytes", tx_bytes),
+    QUEUE("tx_queue_0_csum", tx_csum),             QUEUE("tx_queue_0_gso", tx_gso),
     QUEUE("tx_queue_0_interrupts", tx_interrupts), QUEUE("tx_queue_0_kicks", tx_kicks),
     QUEUE("tx_queue_0_ring_full", tx_ring_full),   QUEUE("tx_queue_0_drop_ring", tx_bad_id),
     QUEUE("config_interrupts", config_interrupts), QUEUE("device_resets", device_resets),
@@ -132,7 +134,8 @@ static const struct field stack_fields[] = {
     FIELD(stack_stats, rx_truncated), GAUGE(stack_stats, rx_held),
     FIELD(stack_stats, rx_reclaims),  FIELD(stack_stats, rx_aborts),
     FIELD(stack_stats, icmp_limited), FIELD(stack_stats, tx_frames),
-    FIELD(stack_stats, tx_ring_full), FIELD(stack_stats, tx_too_many_segments),
+    FIELD(stack_stats, tx_ring_full), FIELD(stack_stats, tx_copied),
+    FIELD(stack_stats, tx_cuts),      FIELD(stack_stats, tx_cut_copied),
     FIELD(stack_stats, tx_no_memory), FIELD(stack_stats, tx_no_device),
 };
 
@@ -167,7 +170,7 @@ static const struct pool_names pool_names[] = {
 };
 _Static_assert(ARRAY_SIZE(pool_names) == MEMP_MAX, "one name a pool");
 
-/* The card leaves checksums to us in this stage: what the protocols dropped for them. */
+/* What the protocols dropped for checksums that the card had not checked. */
 static uint64_t checksum_drops(void)
 {
     return (uint64_t)lwip_stats.ip.chkerr + lwip_stats.udp.chkerr + lwip_stats.tcp.chkerr +

@@ -4,6 +4,7 @@
  */
 #include "isn.h"
 #include "stack_priv.h"
+#include "tcp_gso.h"
 #include <kernel/context.h>
 #include <kernel/panic.h>
 #include <kernel/printk.h>
@@ -153,6 +154,9 @@ static err_t netif_setup(struct netif *netif)
         memcpy(netif->hwaddr, nic_mac(stack.nic), ETH_HWADDR_LEN);
     }
     netif->mtu6 = netif->mtu;
+    if (stack.nic != NULL && (nic_tx_can(stack.nic) & NIC_TX_CSUM))
+        NETIF_SET_CHECKSUM_CTRL(netif, NETIF_CHECKSUM_ENABLE_ALL & ~NETIF_CHECKSUM_GEN_TCP);
+    stack.checksum_flags = netif->chksum_flags;
     netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_MLD6;
     netif->output = etharp_output;
     netif->output_ip6 = ethip6_output;
@@ -170,6 +174,8 @@ void stack_init(struct nic *nic)
     timer_setup(&lwip_timer, lwip_timer_expired, NULL);
     timer_setup(&reap_timer, reap_timer_expired, NULL);
     isn_init();
+    if (nic != NULL)
+        tcp_gso_init(nic);
 
     net_enter();
     lwip_init();

@@ -9,6 +9,7 @@
 struct stack {
     struct nic *nic; /* NULL: none */
     struct netif netif;
+    u16_t checksum_flags; /* the interface's own; the frame being received may need less */
     unsigned rx_held_max; /* more than this: stack_rx_reclaim() */
     bool tx_stalled;      /* a sender found the ring full since the last completion */
     struct stack_stats stats;

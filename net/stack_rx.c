@@ -110,6 +110,10 @@ void stack_input(struct pktbuf *buf)
         pktbuf_free(buf);
         return;
     }
+    /* lwIP asks the interface whether to check: here that is a matter of each frame. */
+    stack.netif.chksum_flags =
+        buf->checked ? stack.checksum_flags & ~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP)
+                     : stack.checksum_flags;
     memset(buf->frame + buf->frame_len, 0, RX_TAIL_BYTES);
     custom->custom_free_function = rx_free;
     p = pbuf_alloced_custom(PBUF_RAW, (u16_t)buf->frame_len, PBUF_RAM, custom, buf->frame,

@@ -2,9 +2,11 @@
  * Frames on their way out, without a copy: a pbuf chain becomes the segments of one descriptor
  * chain. The chain's head is the token that comes back when the device has finished; until then
  * a reference holds it, so that an acknowledgement frees nothing that the device still reads,
- * and lwIP retransmits no segment that is still queued (tcp_output_segment_busy()). Bottom half.
+ * and lwIP retransmits no segment that is still queued (tcp_output_segment_busy()). What the device
+ * does for TCP (checksum, segmentation) is asked for here, frame by frame. Bottom half.
  */
 #include "stack_priv.h"
+#include "tcp_gso.h"
 #include <kernel/lib.h>
 #include <lwip/pbuf.h>
 #include <lwip/priv/tcp_priv.h>
@@ -24,10 +26,21 @@ static unsigned tx_gather(const struct pbuf *p, struct nic_seg segs[NIC_TX_SEGS_
     return count;
 }
 
+/* Whether the device's header has a place before the frame: between struct pbuf and payload. lwIP
+ * leaves it where it makes the headers (PBUF_LINK_ENCAPSULATION_HLEN). */
+static bool tx_has_headroom(const struct pbuf *p)
+{
+    return (p->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS) &&
+           (const uint8_t *)p->payload >= (const uint8_t *)(p + 1) + NIC_TX_HEADROOM;
+}
+
 /* Queue a chain, of which the caller gives one reference away. */
 static err_t tx_queue(struct pbuf *p, const struct nic_seg *segs, unsigned count)
 {
-    if (unlikely(!nic_tx(stack.nic, segs, count, p))) {
+    struct nic_tx_offload offload;
+
+    tcp_gso_offload(p, &offload);
+    if (unlikely(!nic_tx(stack.nic, segs, count, &offload, p))) {
         /* TCP keeps the segment and sets TF_NAGLEMEMERR: tcp_txnow() below tries again. */
         stack.stats.tx_ring_full++;
         stack.tx_stalled = true;
@@ -49,17 +62,17 @@ err_t stack_linkoutput(struct netif *netif, struct pbuf *p)
         return ERR_IF;
     }
     count = tx_gather(p, segs);
-    if (likely(count <= NIC_TX_SEGS_MAX)) {
+    if (likely(count <= NIC_TX_SEGS_MAX && tx_has_headroom(p))) {
         pbuf_ref(p);
         return tx_queue(p, segs, count);
     }
 
-    p = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+    p = pbuf_clone(PBUF_RAW_TX, PBUF_RAM, p);
     if (p == NULL) {
         stack.stats.tx_no_memory++;
         return ERR_MEM;
     }
-    stack.stats.tx_too_many_segments++;
+    stack.stats.tx_copied++;
     return tx_queue(p, segs, tx_gather(p, segs));
 }
 

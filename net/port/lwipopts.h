@@ -58,6 +58,8 @@ void lwip_port_free(void *p);
 
 /* ------------------------------------------------------------------ Ethernet, ARP */
 
+#define PBUF_LINK_ENCAPSULATION_HLEN 12 /* NIC_TX_HEADROOM: virtio's header before each frame */
+
 #define LWIP_ARP              1
 #define ARP_TABLE_SIZE        64 /* hosts of the local net that we talk with at once */
 #define ARP_QUEUEING          1  /* keep more than the last packet while an address is asked for */
@@ -151,7 +153,9 @@ void lwip_port_free(void *p);
 
 /* ------------------------------------------------------------------ checksums, statistics */
 
-/* No offloads in this stage: all are made, and checked, in software. */
+/* By software, but for TCP where the card does it (stack_init()), and for received frames that the
+ * card has checked (stack_input()). */
+#define LWIP_CHECKSUM_CTRL_PER_NETIF 1
 #define CHECKSUM_GEN_IP      1
 #define CHECKSUM_GEN_UDP     1
 #define CHECKSUM_GEN_TCP     1

@@ -1,5 +1,6 @@
 /* See fake_virtio.h. */
 #include "fake_virtio.h"
+#include <kernel/config.h>
 #include "fakes.h"
 #include <kernel/irq.h>
 #include <kernel/page.h>
@@ -11,6 +12,12 @@
 
 struct virtio_pci fake_dev;
 uint64_t fake_ring_features;
+const char *fake_offloads = "all";
+
+const char *config_get(const char *key, const char *fallback)
+{
+    return strcmp(key, "offloads") == 0 ? fake_offloads : fallback;
+}
 const char *fake_vector_name[FAKE_VECTORS];
 
 static struct {

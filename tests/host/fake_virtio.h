@@ -33,6 +33,9 @@ extern struct virtio_pci fake_dev;
 /* What fake_virtio_reset() has the device offer besides: features of the rings (bits). */
 extern uint64_t fake_ring_features;
 
+/* offloads= of the configuration, "all" unless a test sets it before the driver starts. */
+extern const char *fake_offloads;
+
 /* A device without faults: version 1, MAC, status (link up), 256 descriptors, 3 MSI-X entries. */
 void fake_virtio_reset(void);
 

@@ -131,7 +131,9 @@ static void test_features(void **state)
     dev->config[10] = 1400 & 0xff;
     dev->config[11] = 1400 >> 8;
     start();
-    assert_true(dev->accepted == (1ull << 32 | 1 << 16 | 1 << 5 | 1 << 3));
+    assert_true(dev->accepted == (1ull << 32 | 1 << 16 | 1 << 5 | 1 << 3 | /* not offloads */
+                                  1 << 0 | 1 << 1 | 1 << 11 | 1 << 12 |    /* csum, tso */
+                                  1 << 28 | 1 << 29 | 1ull << 34));        /* the rings */
     assert_int_equal(nic_mtu(nic), 1400);
 }
 
@@ -403,8 +405,18 @@ static void test_rx_rearm_race(void **state)
 
 /* ---- transmit ---- */
 
-static uint8_t data[3][64];
-static const struct nic_seg segs[3] = { { data[0], 64 }, { data[1], 63 }, { data[2], 1 } };
+static uint8_t data[4][64];
+static const struct nic_seg segs[4] = {
+    { data[0] + NIC_TX_HEADROOM, 50 }, { data[1], 63 }, { data[2], 1 }, { data[3], 14 }
+};
+
+/* A frame for which the device has nothing to do but to send it. */
+static bool send_plain(struct nic *to, const struct nic_seg *seg, unsigned count, void *token)
+{
+    static const struct nic_tx_offload none;
+
+    return nic_tx(to, seg, count, &none, token);
+}
 
 static void test_tx(void **state)
 {
@@ -412,8 +424,8 @@ static void test_tx(void **state)
 
     (void)state;
     start();
-    assert_true(nic_tx(nic, segs, 3, &data[0]));
-    assert_true(nic_tx(nic, segs, 1, &data[1]));
+    assert_true(send_plain(nic, segs, 4, &data[0]));
+    assert_true(send_plain(nic, segs, 1, &data[1]));
     assert_int_equal(nic_tx_outstanding(nic), 2);
     assert_int_equal(dev->kicks[1], 0);
     assert_false(fake_take(&dev->queue[1], &chain));
@@ -423,13 +435,14 @@ static void test_tx(void **state)
 
     assert_true(fake_take(&dev->queue[1], &chain));
     assert_int_equal(chain.count, 4);
-    assert_int_equal(chain.seg[0].len, 12);
+    assert_ptr_equal(chain.seg[0].data, data[0]); /* by reference, the header before it */
+    assert_int_equal(chain.seg[0].len, 12 + 50);
     for (unsigned i = 0; i < 12; i++)
         assert_int_equal(chain.seg[0].data[i], 0);
-    for (unsigned i = 0; i < 3; i++) {
-        assert_ptr_equal(chain.seg[1 + i].data, segs[i].data); /* by reference */
-        assert_int_equal(chain.seg[1 + i].len, segs[i].len);
-        assert_false(chain.seg[1 + i].write);
+    for (unsigned i = 1; i < 4; i++) {
+        assert_ptr_equal(chain.seg[i].data, segs[i].data);
+        assert_int_equal(chain.seg[i].len, segs[i].len);
+        assert_false(chain.seg[i].write);
     }
     assert_null(nic_tx_reap(nic));
     fake_use(&dev->queue[1], chain.head, 0);
@@ -440,7 +453,7 @@ static void test_tx(void **state)
     assert_int_equal(nic_tx_outstanding(nic), 0);
     assert_int_equal(dev->queue[1].interrupts, 0); /* off unless the ring was full */
     assert_int_equal(stats().tx_packets, 2);
-    assert_int_equal(stats().tx_bytes, 128 + 64);
+    assert_int_equal(stats().tx_bytes, 128 + 50);
     assert_int_equal(stats().tx_kicks, 1);
 }
 
@@ -449,7 +462,7 @@ static void test_tx_no_kick_wanted(void **state)
     (void)state;
     start();
     dev->queue[1].used->flags = VQ_USED_F_NO_NOTIFY;
-    assert_true(nic_tx(nic, segs, 1, &data[0]));
+    assert_true(send_plain(nic, segs, 1, &data[0]));
     nic_flush(nic);
     assert_int_equal(dev->kicks[1], 0);
     assert_true(fake_deliver(&dev->queue[1], "", 0)); /* it sees the frame all the same */
@@ -459,7 +472,7 @@ static unsigned fill_tx(void)
 {
     unsigned n = 0;
 
-    while (nic_tx(nic, segs, 3, (void *)(uintptr_t)(n + 1)))
+    while (send_plain(nic, segs, 4, (void *)(uintptr_t)(n + 1)))
         n++;
     return n;
 }
@@ -499,7 +512,7 @@ static void test_tx_full(void **state)
     assert_int_equal(dev->queue[1].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
     /* and it stays off, even if the ring is nearly full, until a sender finds no room */
     for (unsigned i = 0; i < 4; i++)
-        assert_true(nic_tx(nic, segs, 3, data));
+        assert_true(send_plain(nic, segs, 4, data));
     assert_null(nic_tx_reap(nic));
     assert_int_equal(dev->queue[1].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
     assert_int_equal(fill_tx(), 1);
@@ -516,11 +529,11 @@ static void test_tx_full_race(void **state)
     (void)state;
     start();
     while (nic_tx_outstanding(nic) < 64)
-        assert_true(nic_tx(nic, segs, 3, &data[0]));
+        assert_true(send_plain(nic, segs, 4, &data[0]));
     nic_flush(nic);
     fake_softirq_raised = 0;
     fake_at_barrier = device_sends_one;
-    assert_false(nic_tx(nic, segs, 3, &data[0]));
+    assert_false(send_plain(nic, segs, 4, &data[0]));
     assert_int_equal(fake_softirq_raised, 1 << SOFTIRQ_NET);
     assert_non_null(nic_tx_reap(nic));
 
@@ -538,10 +551,120 @@ static void test_tx_misuse_panics(void **state)
     start();
     for (unsigned i = 0; i <= NIC_TX_SEGS_MAX; i++)
         many[i] = segs[0];
-    EXPECT_PANIC(nic_tx(nic, many, 0, data));
-    EXPECT_PANIC(nic_tx(nic, many, NIC_TX_SEGS_MAX + 1, data));
-    EXPECT_PANIC(nic_tx(nic, many, 1, NULL));
-    assert_true(nic_tx(nic, many, NIC_TX_SEGS_MAX, data));
+    EXPECT_PANIC(send_plain(nic, many, 0, data));
+    EXPECT_PANIC(send_plain(nic, many, NIC_TX_SEGS_MAX + 1, data));
+    EXPECT_PANIC(send_plain(nic, many, 1, NULL));
+    assert_true(send_plain(nic, many, NIC_TX_SEGS_MAX, data));
+}
+
+/* ---- offloads ---- */
+
+#define OFFLOADS (1 << NET_F_CSUM | 1 << NET_F_HOST_TSO4 | 1 << NET_F_HOST_TSO6)
+
+static uint64_t negotiated(const char *offloads, uint64_t offered)
+{
+    dev->offered = 1ull << 32 | offered;
+    fake_offloads = offloads;
+    start();
+    fake_offloads = "all";
+    return dev->accepted & ~(1ull << 32);
+}
+
+static void test_offloads_need_one_another(void **state)
+{
+    (void)state;
+    assert_int_equal(negotiated("all", OFFLOADS & ~(1 << NET_F_CSUM)), 0); /* §5.1.3.1 */
+    assert_int_equal(nic_tx_can(nic), 0);
+}
+
+static void test_offloads_all(void **state)
+{
+    (void)state;
+    assert_int_equal(negotiated("all", OFFLOADS), OFFLOADS);
+    assert_int_equal(nic_tx_can(nic), NIC_TX_CSUM | NIC_TX_TSO4 | NIC_TX_TSO6);
+}
+
+static void test_offloads_without_csum(void **state)
+{
+    (void)state;
+    assert_int_equal(negotiated("-csum", OFFLOADS), 0); /* nor what needs it */
+}
+
+static void test_offloads_words(void **state)
+{
+    const uint64_t all = net_offloads_parse("all"), tso4 = 1 << NET_F_HOST_TSO4;
+
+    (void)state;
+    assert_true(all & tso4);
+    assert_int_equal(net_offloads_parse("none"), 0);
+    assert_int_equal(net_offloads_parse(""), 0);
+    assert_int_equal(net_offloads_parse("tso4"), tso4);
+    assert_int_equal(net_offloads_parse("csum, tso4"), tso4 | 1 << NET_F_CSUM);
+    assert_true(net_offloads_parse("-tso4") == (all & ~tso4));
+    assert_true(net_offloads_parse("all -tso4,-csum") == (all & ~(tso4 | 1 << NET_F_CSUM)));
+    assert_true(net_offloads_parse("tso5") == all); /* logged */
+    assert_true(net_offloads_parse("- tso4") == all);
+    assert_true(net_offloads_parse("mac") == all);
+}
+
+static void test_offload_rows(void **state)
+{
+    struct net_offload o;
+    unsigned n = 0;
+
+    (void)state;
+    negotiated("-tso6", OFFLOADS);
+    while (net_offload(nic, n, &o)) {
+        bool tso6 = strcmp(o.name, "tso6") == 0;
+
+        assert_non_null(o.meaning);
+        assert_int_equal(o.allowed, !tso6);
+        assert_true(!o.negotiated || (o.offered && o.allowed));
+        if (tso6 || strcmp(o.name, "tso4") == 0)
+            assert_int_equal(o.negotiated, !tso6);
+        n++;
+    }
+    assert_true(n >= 7);
+}
+
+static void test_tx_offload_header(void **state)
+{
+    const struct nic_tx_offload csum = { .csum_start = 34, .csum_offset = 16 }, gso = {
+        .csum_start = 54, .csum_offset = 16, .gso_size = 1440, .hdr_len = 74, .ipv6 = true
+    };
+    struct virtio_net_hdr hdr;
+    struct fake_chain chain;
+
+    (void)state;
+    negotiated("all", OFFLOADS);
+    assert_true(nic_tx(nic, segs, 4, &csum, data));
+    nic_flush(nic);
+    assert_true(fake_take(&dev->queue[1], &chain));
+    memcpy(&hdr, chain.seg[0].data, sizeof(hdr));
+    assert_int_equal(hdr.flags, 1);
+    assert_int_equal(hdr.gso_type, 0);
+    assert_int_equal(hdr.csum_start, 34);
+    assert_int_equal(hdr.csum_offset, 16);
+    assert_true(nic_tx(nic, segs, 4, &gso, data));
+    nic_flush(nic);
+    assert_true(fake_take(&dev->queue[1], &chain));
+    memcpy(&hdr, chain.seg[0].data, sizeof(hdr));
+    assert_int_equal(hdr.flags, 1);
+    assert_int_equal(hdr.gso_type, 4);
+    assert_int_equal(hdr.gso_size, 1440);
+    assert_int_equal(hdr.hdr_len, 74);
+    assert_int_equal(hdr.csum_start, 54);
+    assert_int_equal(stats().tx_csum, 2);
+    assert_int_equal(stats().tx_gso, 1);
+}
+
+static void test_tx_offload_not_negotiated_panics(void **state)
+{
+    const struct nic_tx_offload csum = { .csum_start = 34, .csum_offset = 16 };
+
+    (void)state;
+    negotiated("none", OFFLOADS);
+    EXPECT_PANIC(nic_tx(nic, segs, 4, &csum, data));
 }
 
 /* ---- interrupts ---- */
@@ -849,7 +972,7 @@ static void expect_silenced(void)
     /* and nothing more is done with the device */
     nic_rx_refill(nic);
     assert_int_equal(pool_free(), 1024);
-    assert_false(nic_tx(nic, segs, 1, data));
+    assert_false(send_plain(nic, segs, 1, data));
     nic_flush(nic);
     assert_false(nic_rx_irq_enable(nic));
     assert_int_equal(dev->status, 0);
@@ -863,8 +986,8 @@ static void test_recovery(void **state)
 
     (void)state;
     start();
-    assert_true(nic_tx(nic, segs, 3, &data[0]));
-    assert_true(nic_tx(nic, segs, 1, &data[1]));
+    assert_true(send_plain(nic, segs, 4, &data[0]));
+    assert_true(send_plain(nic, segs, 1, &data[1]));
     fake_softirq_raised = 0;
     fake_use_raw(&dev->queue[0], 300, 60);
     assert_int_equal(nic_rx_burst(nic, &buf, 1), 0);
@@ -882,7 +1005,7 @@ static void test_recovery(void **state)
     /* the frames in flight come back, each once, before the ring takes new ones */
     assert_int_equal(nic_tx_outstanding(nic), 2);
     fake_softirq_raised = 0;
-    assert_false(nic_tx(nic, segs, 1, data));
+    assert_false(send_plain(nic, segs, 1, data));
     assert_int_equal(fake_softirq_raised, 1 << SOFTIRQ_NET);
     for (unsigned i = 0; i < 2; i++) {
         void *token = nic_tx_reap(nic);
@@ -900,7 +1023,7 @@ static void test_recovery(void **state)
     assert_int_equal(nic_rx_burst(nic, &buf, 1), 1);
     assert_int_equal(buf->frame[0], 5);
     pktbuf_free(buf);
-    assert_true(nic_tx(nic, segs, 3, &data[2]));
+    assert_true(send_plain(nic, segs, 4, &data[2]));
     nic_flush(nic);
     assert_true(fake_deliver(&dev->queue[1], "", 0));
     assert_ptr_equal(nic_tx_reap(nic), &data[2]);
@@ -911,7 +1034,7 @@ static void test_recovery_after_reaping(void **state)
 {
     (void)state;
     start();
-    assert_true(nic_tx(nic, segs, 1, &data[1]));
+    assert_true(send_plain(nic, segs, 1, &data[1]));
     nic_flush(nic);
     fake_softirq_raised = 0;
     fake_use_raw(&dev->queue[1], 5, 0); /* not outstanding */
@@ -920,7 +1043,7 @@ static void test_recovery_after_reaping(void **state)
     assert_int_equal(stats().tx_bad_id, 1);
     expect_silenced();
     assert_true(nic_recover(nic));
-    assert_true(nic_tx(nic, segs, 1, &data[1]));
+    assert_true(send_plain(nic, segs, 1, &data[1]));
 }
 
 /* Every place that looks at the ring finds a jumping index. */
@@ -1008,7 +1131,7 @@ static void test_recovery_many_times(void **state)
     for (unsigned round = 0; round < 1000; round++) {
         unsigned n = 0;
 
-        while (nic_tx(nic, segs, 1 + round % 3, data))
+        while (send_plain(nic, segs, 1 + round % 4, data))
             n++;
         assert_true(n > 0);
         fake_use_raw(&dev->queue[round % 2], 0xdead, 0);
@@ -1070,8 +1193,8 @@ static void test_rings(void **state)
     assert_int_equal(r.rx.packets, 2);
     assert_int_equal(r.rx.free, 2);
 
-    assert_true(nic_tx(nic, segs, 3, data));
-    assert_true(nic_tx(nic, segs, 3, data));
+    assert_true(send_plain(nic, segs, 4, data));
+    assert_true(send_plain(nic, segs, 4, data));
     r = rings();
     assert_int_equal(r.tx.avail, 2);
     assert_int_equal(r.tx.published, 0);
@@ -1104,7 +1227,7 @@ static void test_forced_kicks(void **state)
     (void)state;
     start();
     dev->queue[0].used->flags = dev->queue[1].used->flags = VQ_USED_F_NO_NOTIFY;
-    assert_true(nic_tx(nic, segs, 3, data));
+    assert_true(send_plain(nic, segs, 4, data));
     nic_tx_kick(nic);
     assert_int_equal(dev->kicks[1], 1);
     assert_int_equal(dev->kicks[0], 1); /* the first filling's */
@@ -1122,7 +1245,7 @@ static void test_reset_on_demand(void **state)
 
     (void)state;
     start();
-    assert_true(nic_tx(nic, segs, 1, data));
+    assert_true(send_plain(nic, segs, 1, data));
     nic_flush(nic);
     fake_softirq_raised = 0;
     nic_reset(nic, "no progress");
@@ -1173,6 +1296,13 @@ int main(void)
         TEST(test_tx_full),
         TEST(test_tx_full_race),
         TEST(test_tx_misuse_panics),
+        TEST(test_offloads_need_one_another),
+        TEST(test_offloads_all),
+        TEST(test_offloads_without_csum),
+        TEST(test_offloads_words),
+        TEST(test_offload_rows),
+        TEST(test_tx_offload_header),
+        TEST(test_tx_offload_not_negotiated_panics),
         TEST(test_msix),
         TEST(test_early_interrupts),
         TEST(test_two_vectors),

@@ -59,6 +59,7 @@ void fake_nic_receive(const void *frame, size_t len)
     ASSERT(buf != NULL && len <= PKTBUF_FRAME_MAX);
     memcpy(buf->frame, frame, len);
     buf->frame_len = (uint32_t)len;
+    buf->checked = false;
     if (len + TAIL_BYTES < PKTBUF_FRAME_MAX)
         ASAN_POISON_MEMORY_REGION(buf->frame + len + TAIL_BYTES,
                                   PKTBUF_FRAME_MAX - len - TAIL_BYTES);
@@ -110,24 +111,140 @@ bool nic_broken(const struct nic *nic)
     return fake_nic.broken;
 }
 
-bool nic_tx(struct nic *nic, const struct nic_seg *segs, unsigned count, void *token)
+unsigned nic_tx_can(const struct nic *nic)
 {
-    struct sent_frame *f = &fake_nic.sent[fake_nic.sent_count % SENT_MAX];
+    (void)nic;
+    return fake_nic.can;
+}
+
+/* ---- What a device does with a frame that is not finished (virtio 1.2 §5.1.6.2) */
+
+static uint32_t sum16(const uint8_t *data, size_t len, uint32_t sum)
+{
+    for (size_t i = 0; i + 1 < len; i += 2)
+        sum += (uint32_t)data[i] << 8 | data[i + 1];
+    if (len & 1)
+        sum += (uint32_t)data[len - 1] << 8;
+    return sum;
+}
+
+static uint16_t fold16(uint32_t sum)
+{
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)sum;
+}
+
+static void put16(uint8_t *at, uint32_t value)
+{
+    at[0] = (uint8_t)(value >> 8);
+    at[1] = (uint8_t)value;
+}
+
+static uint32_t get32(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* From csum_start to the end, with the pseudo header's sum that stands in the field already. */
+static void finish_checksum(struct sent_frame *f, const struct nic_tx_offload *offload)
+{
+    uint8_t *start = f->data + offload->csum_start;
+    uint16_t sum = fold16(sum16(start, f->len - offload->csum_start, 0));
+
+    put16(start + offload->csum_offset, (uint16_t)~sum);
+}
+
+static struct sent_frame *new_frame(void *token)
+{
+    struct sent_frame *f = &fake_nic.sent[fake_nic.sent_count++ % SENT_MAX];
+
+    f->len = 0;
+    f->segs = 0;
+    f->token = token;
+    return f;
+}
+
+/* The addresses' share does not change; the length's does (RFC 1624 by hand). */
+static void fit_headers(struct sent_frame *f, const struct nic_tx_offload *offload, size_t whole,
+                        uint32_t offset, bool last)
+{
+    uint8_t *ip = f->data + 14, *tcp = f->data + offload->csum_start;
+    uint32_t old = (uint32_t)(whole - offload->csum_start),
+             new = (uint32_t)(f->len - offload->csum_start);
+    uint32_t seq = get32(tcp + 4) + offset;
+
+    if (offload->ipv6) {
+        put16(ip + 4, (uint32_t)f->len - 54);
+    } else {
+        put16(ip + 2, (uint32_t)f->len - 14);
+        put16(ip + 10, 0);
+        put16(ip + 10, (uint16_t)~fold16(sum16(ip, 20, 0)));
+    }
+    put16(tcp + 4, seq >> 16);
+    put16(tcp + 6, seq);
+    if (!last)
+        tcp[13] &= (uint8_t)~9u; /* FIN, PSH: the last one's */
+    put16(tcp + 16, fold16(((uint32_t)tcp[16] << 8 | tcp[17]) + (0xffff ^ old) + new));
+    finish_checksum(f, offload);
+}
+
+static void cut_super(const uint8_t *whole, size_t len, const struct nic_tx_offload *offload,
+                      void *token)
+{
+    size_t payload = len - offload->hdr_len;
+
+    ASSERT(payload > offload->gso_size);
+    fake_nic.supers++;
+    for (size_t at = 0; at < payload; at += offload->gso_size) {
+        size_t part = payload - at < offload->gso_size ? payload - at : offload->gso_size;
+        struct sent_frame *f = new_frame(token);
+
+        memcpy(f->data, whole, offload->hdr_len);
+        memcpy(f->data + offload->hdr_len, whole + offload->hdr_len + at, part);
+        f->len = offload->hdr_len + part;
+        ASSERT(f->len <= 1514);
+        fit_headers(f, offload, len, (uint32_t)at, at + part == payload);
+    }
+}
+
+static void send_one(const uint8_t *whole, size_t len, const struct nic_seg *segs, unsigned count,
+                     const struct nic_tx_offload *offload, void *token)
+{
+    struct sent_frame *f = new_frame(token);
+
+    ASSERT(len <= 1514);
+    memcpy(f->data, whole, len);
+    f->len = len;
+    f->segs = count;
+    for (unsigned i = 0; i < count; i++)
+        f->seg_data[i] = segs[i].data;
+    if (offload->csum_start != 0)
+        finish_checksum(f, offload);
+}
+
+bool nic_tx(struct nic *nic, const struct nic_seg *segs, unsigned count,
+            const struct nic_tx_offload *offload, void *token)
+{
+    static uint8_t whole[65550];
+    size_t len = 0;
 
     (void)nic;
     ASSERT(count >= 1 && count <= NIC_TX_SEGS_MAX && token != NULL);
+    ASSERT(offload->csum_start == 0 || (fake_nic.can & NIC_TX_CSUM));
+    ASSERT(offload->gso_size == 0 || (fake_nic.can & (offload->ipv6 ? NIC_TX_TSO6 : NIC_TX_TSO4)));
     if (fake_nic.outstanding >= fake_nic.ring_room)
         return false;
-    f->len = 0;
-    f->segs = count;
-    f->token = token;
+    memset((uint8_t *)(uintptr_t)segs[0].data - NIC_TX_HEADROOM, 0xdd, NIC_TX_HEADROOM);
     for (unsigned i = 0; i < count; i++) {
-        ASSERT(segs[i].len > 0 && f->len + segs[i].len <= 1514);
-        f->seg_data[i] = segs[i].data;
-        memcpy(f->data + f->len, segs[i].data, segs[i].len);
-        f->len += segs[i].len;
+        ASSERT(segs[i].len > 0 && len + segs[i].len <= sizeof(whole));
+        memcpy(whole + len, segs[i].data, segs[i].len);
+        len += segs[i].len;
     }
-    fake_nic.sent_count++;
+    if (offload->gso_size != 0)
+        cut_super(whole, len, offload, token);
+    else
+        send_one(whole, len, segs, count, offload, token);
     fake_nic.token[fake_nic.outstanding++] = token;
     return true;
 }

@@ -13,7 +13,7 @@
 #define SENT_MAX 4096
 
 struct sent_frame {
-    uint8_t data[2048];
+    uint8_t data[2048]; /* as on the wire: a super-segment is many of these */
     size_t len;
     unsigned segs;
     const void *seg_data[NIC_TX_SEGS_MAX]; /* where the device was told to read */
@@ -24,6 +24,8 @@ struct fake_nic {
     unsigned ring_room; /* frames that nic_tx() takes before it says full */
     bool hold;          /* completions stay in the device */
     bool link_up, broken;
+    unsigned can;    /* NIC_TX_...: set it and call tcp_gso_init() */
+    unsigned supers; /* super-segments that it has cut */
     unsigned kicks, refills, outstanding;
     struct sent_frame sent[SENT_MAX]; /* since fake_nic_clear() */
     unsigned sent_count;

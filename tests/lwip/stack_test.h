@@ -62,5 +62,6 @@ int run_ip_tests(void);
 int run_ping_tests(void);
 int run_tcp_tests(void);
 int run_hostile_tests(void);
+int run_gso_tests(void);
 
 #endif

@@ -14,5 +14,6 @@ int main(void)
     failed += run_ping_tests();
     failed += run_tcp_tests();
     failed += run_hostile_tests();
+    failed += run_gso_tests();
     return failed;
 }

@@ -36,7 +36,7 @@ def assert_nothing_went_wrong(c):
                  "recovery_fails"):
         assert c[f"watchdog.{name}"] == 0, (name, c)
     for name in ("stack.rx_aborts", "stack.tx_no_memory", "stack.tx_no_device",
-                 "stack.tx_too_many_segments"):
+                 "stack.tx_copied"):
         assert c[name] == 0, (name, c)
 
 

@@ -78,6 +78,23 @@ struct nic_rx_position {
 };
 void nic_rx_position(struct nic *nic, struct nic_rx_position *out);
 
+/* What the device does for a frame that is sent; only where nic_tx_can() says that it can. All
+ * zero: nothing. */
+struct nic_tx_offload {
+    uint16_t
+        csum_start; /* from here to the end, from the frame's beginning; 0: no checksum is made */
+    uint16_t csum_offset; /* it goes there, from csum_start; the pseudo header's sum is there now */
+    uint16_t gso_size;    /* cut into TCP segments with this much payload; 0: it is one */
+    uint16_t hdr_len;     /* the headers that each of these gets */
+    bool ipv6;
+};
+
+/* Bits of nic_tx_can(): the same from nic_probe() on. Any context. */
+#define NIC_TX_CSUM 1u /* TCP's checksum */
+#define NIC_TX_TSO4 2u /* segmentation, TCP over IPv4 */
+#define NIC_TX_TSO6 4u
+unsigned nic_tx_can(const struct nic *nic);
+
 /* One piece of a frame to send, in memory that is in the direct map (or the kernel image). */
 struct nic_seg {
     const void *data;
@@ -85,13 +102,18 @@ struct nic_seg {
 };
 #define NIC_TX_SEGS_MAX 16
 
+/* The bytes before the first segment are the driver's, for the device's header: they must be there
+ * and be writable. */
+#define NIC_TX_HEADROOM 12u
+
 /*
  * Queue one frame: no copy, no kick. The segments stay the device's to read until
  * nic_tx_reap() has given `token` (not NULL) back. Returns false when the ring is full: nothing
  * was queued; the transmit interrupt is on from now until room is there again, and
  * nic_tx_reap() must be called when SOFTIRQ_NET runs.
  */
-bool nic_tx(struct nic *nic, const struct nic_seg *segs, unsigned count, void *token);
+bool nic_tx(struct nic *nic, const struct nic_seg *segs, unsigned count,
+            const struct nic_tx_offload *offload, void *token);
 
 /* The token of one frame that the device has finished with, or NULL. */
 void *nic_tx_reap(struct nic *nic);
@@ -149,7 +171,9 @@ struct nic_stats {
     uint64_t rx_bad_id;       /* device used an id that was not outstanding */
     uint64_t rx_backlog_drop; /* the naive design: taken off the ring, and no room behind it */
     uint64_t rx_interrupts, rx_kicks;
+    uint64_t rx_csum_ok; /* checksums that the device says it has checked */
     uint64_t tx_packets, tx_bytes;
+    uint64_t tx_csum, tx_gso; /* of these, with a checksum to make; to be cut */
     uint64_t tx_ring_full, tx_bad_id;
     uint64_t tx_interrupts, tx_kicks;
     uint64_t config_interrupts;

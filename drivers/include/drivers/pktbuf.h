@@ -35,6 +35,7 @@ struct pktbuf {
     uint8_t *frame;      /* first byte of the Ethernet frame */
     uint32_t frame_len;  /* bytes, as received */
     uint8_t owner;       /* enum pktbuf_owner */
+    bool checked;        /* received: the device vouches for the transport's checksum */
     uint16_t trace;      /* drivers/trace.c; means something only while a trace is armed */
     uint8_t pad[32];
     uint8_t priv[PKTBUF_PRIV]; /* the upper layer's, kept across alloc and free */

@@ -56,7 +56,9 @@ struct stack_stats {
     uint64_t icmp_limited;         /* ICMP errors not sent: there were too many (icmp_limit.h) */
     uint64_t tx_frames;            /* handed to the device */
     uint64_t tx_ring_full;         /* lwIP was told to try again later */
-    uint64_t tx_too_many_segments; /* copied into one buffer instead */
+    uint64_t tx_copied;            /* into one buffer: too many pieces, or no headroom */
+    uint64_t tx_cuts;              /* super-segments cut in two (net/tcp_cut.h) */
+    uint64_t tx_cut_copied;        /* of these, with a part that was copied */
     uint64_t tx_no_memory;         /* no memory for such a copy: lwIP was told */
     uint64_t tx_no_device;         /* no NIC, or one that does not come back */
 };
