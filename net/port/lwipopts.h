@@ -156,16 +156,16 @@ void lwip_port_free(void *p);
 /* By software, but for TCP where the card does it (stack_init()), and for received frames that the
  * card has checked (stack_input()). */
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1
-#define CHECKSUM_GEN_IP      1
-#define CHECKSUM_GEN_UDP     1
-#define CHECKSUM_GEN_TCP     1
-#define CHECKSUM_GEN_ICMP    1
-#define CHECKSUM_GEN_ICMP6   1
-#define CHECKSUM_CHECK_IP    1
-#define CHECKSUM_CHECK_UDP   1
-#define CHECKSUM_CHECK_TCP   1
-#define CHECKSUM_CHECK_ICMP  1
-#define CHECKSUM_CHECK_ICMP6 1
+#define CHECKSUM_GEN_IP              1
+#define CHECKSUM_GEN_UDP             1
+#define CHECKSUM_GEN_TCP             1
+#define CHECKSUM_GEN_ICMP            1
+#define CHECKSUM_GEN_ICMP6           1
+#define CHECKSUM_CHECK_IP            1
+#define CHECKSUM_CHECK_UDP           1
+#define CHECKSUM_CHECK_TCP           1
+#define CHECKSUM_CHECK_ICMP          1
+#define CHECKSUM_CHECK_ICMP6         1
 
 #define LWIP_STATS         1 /* the command `stats` */
 #define LWIP_STATS_LARGE   1 /* 32-bit counters: 16 bits pass by in a second */
