@@ -139,12 +139,12 @@ static bool irq_assign(struct nic *nic)
 /* What was negotiated for the rings; only sent frames are chains. */
 static struct vq_config ring_config(const struct nic *nic, unsigned queue, unsigned size)
 {
-    bool tables = queue == NET_QUEUE_TX && nic->features >> VIRTIO_F_INDIRECT_DESC & 1;
+    bool tables = queue == NET_QUEUE_TX && net_has(nic, VIRTIO_F_INDIRECT_DESC);
 
     return (struct vq_config){ .size = size,
-                               .packed = nic->features >> VIRTIO_F_RING_PACKED & 1,
-                               .event_idx = nic->features >> VIRTIO_F_EVENT_IDX & 1,
-                               .table_descs = tables ? NIC_TX_SEGS_MAX + 1 : 0 };
+                               .packed = net_has(nic, VIRTIO_F_RING_PACKED),
+                               .event_idx = net_has(nic, VIRTIO_F_EVENT_IDX),
+                               .table_descs = tables ? NIC_TX_SEGS_MAX : 0 };
 }
 
 /* Memory for a ring, as large as both sides like: at the first start only. */
@@ -212,7 +212,7 @@ static enum start net_start(struct nic *nic)
         return START_FAILED;
     virtio_pci_status_add(dev, VIRTIO_STATUS_ACKNOWLEDGE); /* step 2 */
     virtio_pci_status_add(dev, VIRTIO_STATUS_DRIVER);      /* step 3 */
-    if (!net_choose_features(nic))                             /* step 4 */
+    if (!net_choose_features(nic))                         /* step 4 */
         return START_FAILED;
     if (!virtio_pci_accept(dev, nic->features)) { /* steps 4 to 6 */
         printk("virtio-net: the device does not accept the features 0x%llx",
@@ -330,6 +330,7 @@ bool nic_recover(struct nic *nic)
     nic->stats.device_resets++;
     if (net_start(nic) != START_OK || nic->features != features) {
         virtio_pci_silence(nic->dev);
+        nic->features = features; /* so the next time, too */
         return false;
     }
     irqs = irq_save(); /* in the naive design the top half is at the ring as soon as it may be */

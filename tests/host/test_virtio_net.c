@@ -1,4 +1,5 @@
-/* The NIC driver over a fake transport: bring-up, both directions, interrupts, misbehaviour. */
+/* The NIC driver over a fake transport, with each kind of ring: bring-up, both directions,
+ * interrupts, misbehaviour. */
 #include "fake_virtio.h"
 #include "fakes.h"
 #include "pktbuf_pool.h"
@@ -13,6 +14,9 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#define RING_FEATURES                                                                              \
+    (1ull << VIRTIO_F_INDIRECT_DESC | 1ull << VIRTIO_F_EVENT_IDX | 1ull << VIRTIO_F_RING_PACKED)
 
 static struct virtio_pci *const dev = &fake_dev;
 static struct nic *nic;
@@ -85,6 +89,21 @@ static bool receive(uint8_t fill, uint32_t len)
     return fake_deliver(&dev->queue[0], bytes, 12 + len);
 }
 
+static bool has(unsigned bit)
+{
+    return fake_ring_features >> bit & 1;
+}
+
+static bool rx_interrupt_on(void)
+{
+    return fake_wants_interrupt(&dev->queue[0]);
+}
+
+static bool tx_interrupt_on(void)
+{
+    return fake_wants_interrupt(&dev->queue[1]);
+}
+
 static unsigned pool_free(void)
 {
     struct pktbuf_stats s;
@@ -102,7 +121,7 @@ static void test_probe(void **state)
     (void)state;
     start();
     assert_int_equal(dev->status, 1 | 2 | 4 | 8);
-    assert_true(dev->accepted == (1ull << 32 | 1 << 16 | 1 << 5));
+    assert_true(dev->accepted == (1ull << 32 | 1 << 16 | 1 << 5 | fake_ring_features));
     assert_memory_equal(nic_mac(nic), mac, 6);
     assert_int_equal(nic_mtu(nic), 1500);
     assert_string_equal(nic_description(nic), "virtio-net 1af4:1041 at 00:03.0, MSI-X");
@@ -119,8 +138,8 @@ static void test_probe(void **state)
         assert_true(chain.seg[0].write);
     }
     /* and no interrupt may come yet */
-    assert_int_equal(dev->queue[0].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
-    assert_int_equal(dev->queue[1].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
+    assert_false(rx_interrupt_on());
+    assert_false(tx_interrupt_on());
 }
 
 /* Nothing but what the table names is accepted, whatever is offered. */
@@ -133,7 +152,7 @@ static void test_features(void **state)
     start();
     assert_true(dev->accepted == (1ull << 32 | 1 << 16 | 1 << 5 | 1 << 3 | /* not offloads */
                                   1 << 0 | 1 << 1 | 1 << 11 | 1 << 12 |    /* csum, tso */
-                                  1 << 28 | 1 << 29 | 1ull << 34));        /* the rings */
+                                  RING_FEATURES));
     assert_int_equal(nic_mtu(nic), 1400);
 }
 
@@ -461,7 +480,7 @@ static void test_tx_no_kick_wanted(void **state)
 {
     (void)state;
     start();
-    dev->queue[1].used->flags = VQ_USED_F_NO_NOTIFY;
+    fake_kicks(&dev->queue[1], false);
     assert_true(send_plain(nic, segs, 1, &data[0]));
     nic_flush(nic);
     assert_int_equal(dev->kicks[1], 0);
@@ -480,6 +499,8 @@ static unsigned fill_tx(void)
 static void test_tx_full(void **state)
 {
     (void)state;
+    if (has(VIRTIO_F_INDIRECT_DESC))
+        return; /* below */
     start();
     fake_softirq_raised = 0;
     assert_int_equal(fill_tx(), 64); /* 256 descriptors, 4 a frame */
@@ -501,7 +522,7 @@ static void test_tx_full(void **state)
     assert_ptr_equal(nic_tx_reap(nic), (void *)1);
     assert_ptr_equal(nic_tx_reap(nic), (void *)2);
     assert_null(nic_tx_reap(nic));
-    assert_int_equal(dev->queue[1].avail->flags, 0);
+    assert_true(tx_interrupt_on());
 
     /* room enough: off */
     for (unsigned i = 0; i < 3; i++)
@@ -509,13 +530,37 @@ static void test_tx_full(void **state)
     for (unsigned i = 3; i <= 5; i++)
         assert_ptr_equal(nic_tx_reap(nic), (void *)(uintptr_t)i);
     assert_null(nic_tx_reap(nic));
-    assert_int_equal(dev->queue[1].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
+    assert_false(tx_interrupt_on());
     /* and it stays off, even if the ring is nearly full, until a sender finds no room */
     for (unsigned i = 0; i < 4; i++)
         assert_true(send_plain(nic, segs, 4, data));
     assert_null(nic_tx_reap(nic));
-    assert_int_equal(dev->queue[1].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
+    assert_false(tx_interrupt_on());
     assert_int_equal(fill_tx(), 1);
+}
+
+/* With tables each frame takes one descriptor of the ring. */
+static void test_tx_full_of_tables(void **state)
+{
+    struct fake_chain chain;
+
+    (void)state;
+    if (!has(VIRTIO_F_INDIRECT_DESC))
+        return;
+    start();
+    for (unsigned round = 0; round < 3; round++) {
+        assert_int_equal(fill_tx(), 256);
+        assert_true(tx_interrupt_on());
+        for (unsigned i = 0; i < 256; i++) {
+            assert_true(fake_take(&dev->queue[1], &chain));
+            assert_true(chain.indirect);
+            assert_ptr_equal(chain.seg[chain.count - 1].data, segs[3].data);
+            fake_use(&dev->queue[1], chain.head, 0);
+            assert_ptr_equal(nic_tx_reap(nic), (void *)(uintptr_t)(i + 1));
+        }
+        assert_null(nic_tx_reap(nic));
+        assert_false(tx_interrupt_on());
+    }
 }
 
 static void device_sends_one(void)
@@ -528,7 +573,7 @@ static void test_tx_full_race(void **state)
 {
     (void)state;
     start();
-    while (nic_tx_outstanding(nic) < 64)
+    while (nic_tx_outstanding(nic) < (has(VIRTIO_F_INDIRECT_DESC) ? 256 : 64))
         assert_true(send_plain(nic, segs, 4, &data[0]));
     nic_flush(nic);
     fake_softirq_raised = 0;
@@ -684,7 +729,7 @@ static void test_msix(void **state)
     fake_softirq_raised = 0;
     fake_vector_raise(dev->msix[1]);
     assert_int_equal(fake_softirq_raised, 1 << SOFTIRQ_NET);
-    assert_int_equal(dev->queue[0].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
+    assert_false(rx_interrupt_on());
     assert_int_equal(stats().rx_interrupts, 1);
 
     fake_softirq_raised = 0;
@@ -724,8 +769,8 @@ static void test_two_vectors(void **state)
     fake_softirq_raised = 0;
     fake_vector_raise(dev->msix[1]);
     assert_int_equal(fake_softirq_raised, 1 << SOFTIRQ_NET);
-    assert_int_equal(dev->queue[0].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
-    assert_int_equal(dev->queue[1].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
+    assert_false(rx_interrupt_on());
+    assert_false(tx_interrupt_on());
 }
 
 /* The table has the entries, the device not the resources (§4.1.5.1.2). */
@@ -759,14 +804,14 @@ static void test_intx(void **state)
     fake_vector_raise(dev->intx);
     assert_int_equal(fake_softirq_raised, 0);
     assert_int_equal(stats().rx_interrupts, 0);
-    assert_int_equal(dev->queue[0].avail->flags, 0);
+    assert_true(rx_interrupt_on());
 
     dev->isr = VIRTIO_ISR_QUEUE;
     fake_vector_raise(dev->intx);
     assert_int_equal(dev->isr, 0);
     assert_int_equal(fake_softirq_raised, 1 << SOFTIRQ_NET);
     assert_int_equal(stats().rx_interrupts, 1);
-    assert_int_equal(dev->queue[0].avail->flags, VQ_AVAIL_F_NO_INTERRUPT);
+    assert_false(rx_interrupt_on());
     assert_false(nic_take_config_change(nic));
 
     dev->isr = VIRTIO_ISR_CONFIG;
@@ -846,7 +891,7 @@ static void start_naive(void)
 
 static unsigned posted(void)
 {
-    return (uint16_t)(dev->queue[0].avail->idx - dev->queue[0].avail_seen);
+    return (uint16_t)(vq_published(&nic->rx) - dev->queue[0].avail_seen);
 }
 
 static void test_naive_top_half_takes_the_frames(void **state)
@@ -855,7 +900,7 @@ static void test_naive_top_half_takes_the_frames(void **state)
     start_naive();
     assert_int_equal(receive_each(0, 100), 100);
     assert_int_equal(stats().rx_interrupts, 100); /* nobody masks */
-    assert_int_equal(dev->queue[0].avail->flags, 0);
+    assert_true(rx_interrupt_on());
     assert_int_equal(posted(), 256);
     assert_int_equal(stats().rx_packets, 0); /* the bottom half has not run */
     assert_int_equal(take_all(0), 100);
@@ -903,6 +948,41 @@ static void test_naive_switched_under_load(void **state)
     assert_int_equal(stats().rx_backlog_drop, 0);
     assert_int_equal(pool_free(), 1024 - 256);
     assert_false(nic->naive.active);
+}
+
+static unsigned late_frames;
+
+static void frame_while_asking(void)
+{
+    fake_at_barrier = frame_while_asking;
+    late_frames += receive((uint8_t)(1 + late_frames), 60);
+}
+
+/* The top half asks for the next interrupt, and each time one more has come by then: it takes them
+ * at once, as far as the device has buffers, but does not stay for ever. */
+static void test_naive_rearming_is_bounded(void **state)
+{
+    unsigned seen;
+
+    (void)state;
+    start_naive();
+    assert_true(receive(0, 60));
+    late_frames = 0;
+    fake_at_barrier = frame_while_asking;
+    fake_vector_raise(dev->msix[dev->vector_queue[0]]);
+    fake_at_barrier = NULL;
+    if (has(VIRTIO_F_EVENT_IDX))
+        assert_in_range(late_frames, 255, 256);
+    else
+        assert_in_range(late_frames, 0, 1); /* at the kick's barrier, if there is one */
+    seen = take_all(0);
+    for (unsigned i = 0; nic_rx_irq_enable(nic); i++) { /* what was left */
+        assert_true(i < 3);
+        seen += take_all(seen);
+    }
+    assert_int_equal(seen + stats().rx_backlog_drop, 1 + late_frames);
+    assert_int_equal(receive_each(0, 10), 10);
+    assert_int_equal(take_all(0), 10);
 }
 
 /* A frame that came while the interrupt was off: the look behind the unmasking takes it. */
@@ -1051,6 +1131,8 @@ static void test_index_jump_found_everywhere(void **state)
 {
     struct pktbuf *buf;
 
+    if (has(VIRTIO_F_RING_PACKED))
+        return; /* it has none */
     for (unsigned i = 0; i < 4; i++) {
         start();
         fake_softirq_raised = 0;
@@ -1118,6 +1200,24 @@ static void test_no_recovery(void **state)
     assert_false(nic_recover(nic));
     assert_true(nic_broken(nic));
     assert_int_equal(dev->silenced, 2);
+    dev->queue_size_max[0] = 256;
+    for (unsigned bit = 28; bit <= 34; bit++) {
+        if (!(RING_FEATURES >> bit & 1))
+            continue;
+        dev->offered ^= 1ull << bit;
+        for (unsigned twice = 0; twice < 2; twice++) {
+            assert_false(nic_recover(nic));
+            assert_non_null(strstr(fake_printk_last, "another kind"));
+        }
+        dev->offered ^= 1ull << bit;
+    }
+    dev->offered |= 1 << 3; /* a feature that is not the rings' */
+    dev->config[10] = 1400 & 0xff;
+    dev->config[11] = 1400 >> 8;
+    for (unsigned twice = 0; twice < 2; twice++)
+        assert_false(nic_recover(nic));
+    dev->offered &= ~(1ull << 3);
+    assert_true(nic_recover(nic));
     EXPECT_PANIC((start(), nic_recover(nic))); /* nothing to recover from */
 }
 
@@ -1198,7 +1298,7 @@ static void test_rings(void **state)
     r = rings();
     assert_int_equal(r.tx.avail, 2);
     assert_int_equal(r.tx.published, 0);
-    assert_int_equal(r.tx.free, 256 - 8);
+    assert_int_equal(r.tx.free, has(VIRTIO_F_INDIRECT_DESC) ? 256 - 2 : 256 - 8);
     assert_int_equal(r.tx.packets, 0);
     nic_flush(nic);
     assert_true(fake_deliver(&dev->queue[1], "", 0));
@@ -1213,6 +1313,8 @@ static void test_rings(void **state)
     assert_int_equal(r.tx.taken, 1);
     assert_int_equal(r.tx.packets, 1);
 
+    if (has(VIRTIO_F_RING_PACKED))
+        return;
     /* what the device says, believable or not: looking changes nothing */
     dev->queue[0].used->idx = 40000;
     assert_int_equal(rings().rx.used, 40000);
@@ -1226,7 +1328,8 @@ static void test_forced_kicks(void **state)
 
     (void)state;
     start();
-    dev->queue[0].used->flags = dev->queue[1].used->flags = VQ_USED_F_NO_NOTIFY;
+    fake_kicks(&dev->queue[0], false);
+    fake_kicks(&dev->queue[1], false);
     assert_true(send_plain(nic, segs, 4, data));
     nic_tx_kick(nic);
     assert_int_equal(dev->kicks[1], 1);
@@ -1285,6 +1388,7 @@ int main(void)
         TEST(test_naive_backlog_overflows),
         TEST(test_naive_switched_under_load),
         TEST(test_naive_unmasking_looks_again),
+        TEST(test_naive_rearming_is_bounded),
         TEST(test_naive_without_buffers),
         TEST(test_naive_device_breaks),
         TEST(test_rx_no_buffers),
@@ -1294,6 +1398,7 @@ int main(void)
         TEST(test_tx),
         TEST(test_tx_no_kick_wanted),
         TEST(test_tx_full),
+        TEST(test_tx_full_of_tables),
         TEST(test_tx_full_race),
         TEST(test_tx_misuse_panics),
         TEST(test_offloads_need_one_another),
@@ -1322,5 +1427,21 @@ int main(void)
         TEST(test_reset_on_demand),
     };
 
-    return cmocka_run_group_tests_name("virtio_net", tests, NULL, NULL);
+    static const struct {
+        const char *name;
+        uint64_t features;
+    } kinds[] = {
+        { "virtio_net, split rings", 0 },
+        { "virtio_net, split rings, event_idx", 1ull << VIRTIO_F_EVENT_IDX },
+        { "virtio_net, split rings, indirect_desc", 1ull << VIRTIO_F_INDIRECT_DESC },
+        { "virtio_net, packed rings", 1ull << VIRTIO_F_RING_PACKED },
+        { "virtio_net, packed rings, event_idx, indirect_desc", RING_FEATURES },
+    };
+    int failed = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+        fake_ring_features = kinds[i].features;
+        failed += cmocka_run_group_tests_name(kinds[i].name, tests, NULL, NULL);
+    }
+    return failed;
 }
