@@ -3,6 +3,8 @@
  * that are opening or gone (TIME-WAIT) are shown with -a only. Main context.
  */
 #include "addr.h"
+#include "tcp_banks.h"
+#include "tcp_timewait.h"
 #include <kernel/console.h>
 #include <kernel/fmt.h>
 #include <kernel/kmalloc.h>
@@ -30,11 +32,20 @@ static const char *const state_names[] = {
     [LAST_ACK] = "LAST-ACK",     [TIME_WAIT] = "TIME-WAIT",
 };
 
-static unsigned list_length(const struct tcp_pcb *pcb)
+static unsigned listener_count(void)
 {
     unsigned n = 0;
 
-    for (; pcb != NULL; pcb = pcb->next)
+    for (const struct tcp_pcb_listen *l = tcp_listen_pcbs.listen_pcbs; l != NULL; l = l->next)
+        n++;
+    return n;
+}
+
+static unsigned connection_count(void)
+{
+    unsigned n = 0;
+
+    for (struct tcp_pcb *pcb = tcp_banks_next(NULL); pcb != NULL; pcb = tcp_banks_next(pcb))
         n++;
     return n;
 }
@@ -47,17 +58,32 @@ static uint32_t send_queue(const struct tcp_pcb *pcb)
     return bytes > 0 ? (uint32_t)bytes : 0;
 }
 
-static void add_connections(struct sockets *s, const struct tcp_pcb *pcb)
+static void add_connections(struct sockets *s, bool all)
 {
-    for (; pcb != NULL && s->count < s->max; pcb = pcb->next)
+    for (struct tcp_pcb *pcb = tcp_banks_next(NULL); pcb != NULL; pcb = tcp_banks_next(pcb))
+        if ((all || pcb->state != TIME_WAIT) && s->count < s->max)
+            s->row[s->count++] = (struct socket){
+                .state = pcb->state,
+                .recv_q = TCP_WND_MAX(pcb) - MIN(pcb->rcv_wnd, TCP_WND_MAX(pcb)),
+                .send_q = send_queue(pcb),
+                .local_ip = pcb->local_ip,
+                .remote_ip = pcb->remote_ip,
+                .local_port = pcb->local_port,
+                .remote_port = pcb->remote_port,
+            };
+}
+
+static void add_time_wait(struct sockets *s)
+{
+    const struct timewait *tw = timewait_next(NULL);
+
+    for (; tw != NULL && s->count < s->max; tw = timewait_next(tw))
         s->row[s->count++] = (struct socket){
-            .state = pcb->state,
-            .recv_q = TCP_WND_MAX(pcb) - MIN(pcb->rcv_wnd, TCP_WND_MAX(pcb)),
-            .send_q = send_queue(pcb),
-            .local_ip = pcb->local_ip,
-            .remote_ip = pcb->remote_ip,
-            .local_port = pcb->local_port,
-            .remote_port = pcb->remote_port,
+            .state = TIME_WAIT,
+            .local_ip = tw->local,
+            .remote_ip = tw->remote,
+            .local_port = tw->local_port,
+            .remote_port = tw->remote_port,
         };
 }
 
@@ -79,16 +105,15 @@ static bool take_snapshot(struct sockets *s, bool all, bool listeners)
 {
     net_enter();
     s->count = 0;
-    s->max = list_length((struct tcp_pcb *)tcp_listen_pcbs.listen_pcbs) +
-             list_length(tcp_active_pcbs) + list_length(tcp_tw_pcbs);
+    s->max = listener_count() + connection_count() + tcp_timewait_count();
     s->row = kmalloc((s->max + 1) * sizeof(*s->row));
     if (s->row != NULL) {
         if (all || listeners)
             add_listeners(s, tcp_listen_pcbs.listen_pcbs);
         if (all || !listeners)
-            add_connections(s, tcp_active_pcbs);
+            add_connections(s, all);
         if (all)
-            add_connections(s, tcp_tw_pcbs);
+            add_time_wait(s);
     }
     net_leave();
     return s->row != NULL;

@@ -4,6 +4,7 @@
  */
 #include "rx_adapt.h"
 #include "stack_priv.h"
+#include "tcp_timewait.h"
 #include "watchdog.h"
 #include <drivers/nic.h>
 #include <kernel/console.h>
@@ -98,11 +99,16 @@ static const struct field nic_rx_fields[] = {
 };
 
 static const struct field nic_tx_fields[] = {
-    QUEUE("tx_queue_0_packets", tx_packets),       QUEUE("tx_queue_0_bytes", tx_bytes),
-    QUEUE("tx_queue_0_csum", tx_csum),             QUEUE("tx_queue_0_gso", tx_gso),
-    QUEUE("tx_queue_0_interrupts", tx_interrupts), QUEUE("tx_queue_0_kicks", tx_kicks),
-    QUEUE("tx_queue_0_ring_full", tx_ring_full),   QUEUE("tx_queue_0_drop_ring", tx_bad_id),
-    QUEUE("config_interrupts", config_interrupts), QUEUE("device_resets", device_resets),
+    QUEUE("tx_queue_0_packets", tx_packets),
+    QUEUE("tx_queue_0_bytes", tx_bytes),
+    QUEUE("tx_queue_0_csum", tx_csum),
+    QUEUE("tx_queue_0_gso", tx_gso),
+    QUEUE("tx_queue_0_interrupts", tx_interrupts),
+    QUEUE("tx_queue_0_kicks", tx_kicks),
+    QUEUE("tx_queue_0_ring_full", tx_ring_full),
+    QUEUE("tx_queue_0_drop_ring", tx_bad_id),
+    QUEUE("config_interrupts", config_interrupts),
+    QUEUE("device_resets", device_resets),
 };
 
 #define POLLING(name_, member)                                                                     \
@@ -137,6 +143,13 @@ static const struct field stack_fields[] = {
     FIELD(stack_stats, tx_ring_full), FIELD(stack_stats, tx_copied),
     FIELD(stack_stats, tx_cuts),      FIELD(stack_stats, tx_cut_copied),
     FIELD(stack_stats, tx_no_memory), FIELD(stack_stats, tx_no_device),
+};
+
+static const struct field timewait_fields[] = {
+    FIELD(tcp_timewait_stats, entered),
+    FIELD(tcp_timewait_stats, reused),
+    FIELD(tcp_timewait_stats, evicted),
+    FIELD(tcp_timewait_stats, acks),
 };
 
 static const struct field proto_fields[] = {
@@ -252,6 +265,8 @@ static void collect(void)
     collect_watchdog();
     stack_stats(&glue);
     add_u64("stack", &glue, stack_fields, ARRAY_SIZE(stack_fields));
+    add_gauge("timewait", "count", tcp_timewait_count());
+    add_u64("timewait", &tcp_timewait_stats, timewait_fields, ARRAY_SIZE(timewait_fields));
     collect_lwip();
     net_leave();
     collect_serial();
@@ -314,10 +329,10 @@ static void stats_json(struct console *con, const char *only)
 /* The i-th group's name: for Tab, and to check an argument. */
 static const char *group_name(unsigned i)
 {
-    static const char *const names[] = { "nic",  "pktbuf",   "watchdog", "stack", "etharp",
-                                         "ip",   "ip_frag",  "icmp",     "udp",   "tcp",
-                                         "ip6",  "ip6_frag", "icmp6",    "nd6",   "mld6",
-                                         "memp", "serial" };
+    static const char *const names[] = { "nic",    "pktbuf", "watchdog", "stack", "timewait",
+                                         "etharp", "ip",     "ip_frag",  "icmp",  "udp",
+                                         "tcp",    "ip6",    "ip6_frag", "icmp6", "nd6",
+                                         "mld6",   "memp",   "serial" };
 
     return i < ARRAY_SIZE(names) ? names[i] : NULL;
 }

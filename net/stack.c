@@ -4,6 +4,7 @@
  */
 #include "isn.h"
 #include "stack_priv.h"
+#include "tcp_banks.h"
 #include "tcp_gso.h"
 #include <kernel/context.h>
 #include <kernel/panic.h>
@@ -57,24 +58,10 @@ static void lwip_timer_update(void)
         timer_set(&lwip_timer, deadline_ns);
 }
 
-/*
- * lwIP 2.2.1 leaves a connection's persist timer running when the byte of a window probe is
- * acknowledged and it was the last one, and its slow timer then asserts that there is something to
- * send. Peers can bring that about, so the timer is stopped here, before lwIP's timers run: with
- * nothing to send there is no window to probe for (RFC 9293 §3.8.6.1).
- */
-static void stop_idle_persist_timers(void)
-{
-    for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next)
-        if (pcb->unsent == NULL)
-            pcb->persist_backoff = 0;
-}
-
 static void lwip_timer_expired(void *arg)
 {
     (void)arg;
     stack_tx_complete();
-    stop_idle_persist_timers();
     sys_check_timeouts();
     stack_round_end();
 }
@@ -174,6 +161,7 @@ void stack_init(struct nic *nic)
     timer_setup(&lwip_timer, lwip_timer_expired, NULL);
     timer_setup(&reap_timer, reap_timer_expired, NULL);
     isn_init();
+    tcp_banks_init();
     if (nic != NULL)
         tcp_gso_init(nic);
 

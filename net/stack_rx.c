@@ -5,6 +5,7 @@
  * buffer is the socket buffer.) Bottom half.
  */
 #include "stack_priv.h"
+#include "tcp_banks.h"
 #include <kernel/lib.h>
 #include <lwip/etharp.h>
 #include <lwip/pbuf.h>
@@ -129,7 +130,7 @@ static struct tcp_pcb *largest_refuser(void)
     struct tcp_pcb *largest = NULL;
     u16_t most = 0;
 
-    for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next) {
+    for (struct tcp_pcb *pcb = tcp_banks_next(NULL); pcb != NULL; pcb = tcp_banks_next(pcb)) {
         u16_t held = pcb->refused_data != NULL ? pbuf_clen(pcb->refused_data) : 0;
 
         if (held > most) {

@@ -42,9 +42,9 @@ void lwip_port_free(void *p);
 #define PBUF_POOL_SIZE           0
 #define LWIP_SUPPORT_CUSTOM_PBUF 1
 
-/* Connections. TIME_WAIT stands in the same pool: when it is used up lwIP gives the oldest
- * TIME_WAIT to the newcomer, as Linux does beyond tcp_max_tw_buckets. */
-#define MEMP_NUM_TCP_PCB        1024
+/* Connections: 10,000 and some. Found by hash (net/tcp_banks.h); TIME-WAIT is kept elsewhere
+ * (net/tcp_timewait.h); when all are in use a newcomer is refused. */
+#define MEMP_NUM_TCP_PCB        12288
 #define MEMP_NUM_TCP_PCB_LISTEN 16
 /* A response of a header and a file needs two segments, a bulk sender up to 180: sixteen each if
  * all connections send at once, as much as they like when few do. */

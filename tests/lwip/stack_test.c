@@ -1,4 +1,5 @@
 /* What the tests of the stack share: see stack_test.h. */
+#include "../../net/tcp_banks.h"
 #include "stack_test.h"
 #include <kernel/lib.h>
 #include <lwip/memp.h>
@@ -124,6 +125,19 @@ static const char *in_use_text(void)
     return text;
 }
 
+void abort_all(void)
+{
+    struct tcp_pcb *pcb;
+
+    do {
+        pcb = tcp_banks_next(NULL);
+        while (pcb != NULL && pcb->state == TIME_WAIT)
+            pcb = tcp_banks_next(pcb);
+        if (pcb != NULL)
+            tcp_abort(pcb);
+    } while (pcb != NULL);
+}
+
 void introduce_peer(void)
 {
     struct packet k;
@@ -152,8 +166,7 @@ int stack_test_teardown(void **state)
     (void)state;
     fake_nic.hold = false;
     fake_nic.ring_room = 256;
-    while (tcp_active_pcbs != NULL)
-        tcp_abort(tcp_active_pcbs);
+    abort_all();
     stack_tx_complete();
     fake_time_advance(200000); /* TIME_WAIT, SYN_RCVD, reassembly, queues: all time out */
     fake_time_advance(200000);

@@ -37,6 +37,9 @@ void input(const struct packet *k);
 const struct sent_frame *last_sent(void);
 struct stack_stats glue(void);
 
+/* End all connections, but those in TIME-WAIT. */
+void abort_all(void);
+
 /* The peer asks for our addresses, so that lwIP knows the peer's. */
 void introduce_peer(void);
 

@@ -2,6 +2,8 @@
  * TCP from frame to frame: no copy in either direction, who holds what while the device still
  * reads it, a full ring, too many of everything.
  */
+#include "../../net/tcp_banks.h"
+#include "../../net/tcp_timewait.h"
 #include "stack_test.h"
 #include <lwip/netif.h>
 #include <lwip/priv/tcp_priv.h>
@@ -291,33 +293,143 @@ static void test_refused_data_is_given_up(void **state)
         assert_true(fake_nic.buffers_out <= 257);
     }
     assert_true(glue().rx_aborts > before.rx_aborts);
-    while (tcp_active_pcbs != NULL)
-        tcp_abort(tcp_active_pcbs);
+    abort_all();
     assert_int_equal(fake_nic.buffers_out, 0);
     app.pcb = NULL;
 }
 
-/* More connections than PCBs: the oldest TIME_WAIT makes room. */
-static void test_time_wait_is_recycled(void **state)
+/* Open a connection that our side closes first, to its end. */
+static void wait_out(struct client *c, unsigned port)
+{
+    app.mode = APP_CLOSE;
+    client_connect(c, port);
+    client_send(c, PSH | ACK, "x", 1);
+    assert_true(parse_tcp(last_sent()).flags & FIN);
+    c->ack++;
+    client_send(c, FIN | ACK, NULL, 0);
+    assert_int_equal(parse_tcp(last_sent()).flags, ACK);
+    fake_nic_clear();
+}
+
+/* More connections than PCBs and records: the oldest record makes room, no PCB is held. */
+static void test_time_wait_takes_no_connection(void **state)
+{
+    struct client c;
+    uint64_t evicted = tcp_timewait_stats.evicted;
+
+    (void)state;
+    fake_time_advance(70000);
+    for (unsigned i = 0; i < TIMEWAIT_MAX + 200; i++)
+        wait_out(&c, 10000 + i);
+    assert_int_equal(app.accepted, TIMEWAIT_MAX + 200);
+    assert_int_equal(lwip_stats.memp[MEMP_TCP_PCB]->used, 0);
+    assert_int_equal(tcp_timewait_count(), TIMEWAIT_MAX);
+    assert_in_range(tcp_timewait_stats.evicted - evicted, 200, 400);
+}
+
+static void test_time_wait_answers(void **state)
 {
     struct client c;
 
     (void)state;
-    app.mode = APP_CLOSE;
-    for (unsigned i = 0; i < MEMP_NUM_TCP_PCB + 200; i++) {
-        client_connect(&c, 10000 + i);
-        client_send(&c, PSH | ACK, "x", 1);
-        assert_true(parse_tcp(last_sent()).flags & FIN);
-        c.ack++;
-        client_send(&c, FIN | ACK, NULL, 0);
-        fake_nic_clear();
+    wait_out(&c, 9000);
+    c.seq--; /* the FIN once more: its acknowledgement was lost */
+    client_send(&c, FIN | ACK, NULL, 0);
+    assert_int_equal(fake_nic.sent_count, 1);
+    assert_int_equal(parse_tcp(last_sent()).flags, ACK);
+    assert_int_equal(parse_tcp(last_sent()).ack, c.seq);
+    assert_int_equal(parse_tcp(last_sent()).seq, c.ack);
+    client_send(&c, ACK, NULL, 0); /* nothing to say to that */
+    client_send(&c, RST, NULL, 0); /* RFC 1337 */
+    assert_int_equal(fake_nic.sent_count, 1);
+    client_send(&c, ACK, "late", 4);
+    assert_int_equal(fake_nic.sent_count, 2);
+    assert_int_equal(parse_tcp(last_sent()).flags, ACK);
+}
+
+/* A new connection with the old ends, as it should be: the sequence number goes on. */
+static void test_time_wait_is_opened_again(void **state)
+{
+    struct tcp_fields syn = { .sport = 9001, .dport = 80, .flags = SYN, .window = 1000 };
+    uint64_t reused = tcp_timewait_stats.reused;
+    struct packet k;
+    struct client c;
+
+    (void)state;
+    wait_out(&c, 9001);
+    syn.seq = c.seq - 100;
+    make_tcp(&k, &syn, NULL, 0);
+    input(&k);
+    assert_int_equal(parse_tcp(last_sent()).flags, ACK); /* too old */
+    assert_int_equal(parse_tcp(last_sent()).ack, c.seq);
+    syn.seq = c.seq + 1;
+    make_tcp(&k, &syn, NULL, 0);
+    input(&k);
+    assert_int_equal(parse_tcp(last_sent()).flags, SYN | ACK);
+    assert_int_equal(parse_tcp(last_sent()).ack, c.seq + 2);
+    assert_int_equal(tcp_timewait_stats.reused, reused + 1);
+}
+
+static void test_time_wait_ends(void **state)
+{
+    struct client c;
+
+    (void)state;
+    wait_out(&c, 9002);
+    fake_time_advance(58000);
+    c.seq--;
+    client_send(&c, FIN | ACK, NULL, 0);
+    assert_int_equal(parse_tcp(last_sent()).flags, ACK);
+    fake_time_advance(58000); /* that FIN began the wait anew */
+    client_send(&c, ACK, "x", 1);
+    assert_int_equal(parse_tcp(last_sent()).flags, ACK);
+    fake_time_advance(62000);
+    client_send(&c, ACK, "x", 1);
+    assert_true(parse_tcp(last_sent()).flags & RST); /* nobody knows it any more */
+}
+
+/* A damaged segment is nobody's: no answer. */
+static void test_time_wait_checks_sums(void **state)
+{
+    struct tcp_fields t = { .sport = 9003, .dport = 80, .flags = FIN | ACK, .window = 1000 };
+    struct packet k;
+    struct client c;
+
+    (void)state;
+    wait_out(&c, 9003);
+    t.seq = c.seq - 1;
+    t.ack = c.ack;
+    make_tcp(&k, &t, NULL, 0);
+    k.data[34 + 16] ^= 1;
+    input(&k);
+    assert_int_equal(fake_nic.sent_count, 0);
+}
+
+/* Many connections: each is found, whatever its bank; and a pool that is used up refuses. */
+static void test_more_connections_than_there_are(void **state)
+{
+    uint32_t failed = lwip_stats.memp[MEMP_TCP_PCB]->err;
+    struct tcp_fields syn = { .sport = 9999, .dport = 80, .flags = SYN, .window = 1000, .seq = 1 };
+    static struct client all[MEMP_NUM_TCP_PCB];
+    struct packet k;
+
+    (void)state;
+    app.mode = APP_ECHO;
+    for (unsigned i = 0; i < MEMP_NUM_TCP_PCB; i++)
+        client_connect(&all[i], 10000 + i);
+    assert_int_equal(lwip_stats.memp[MEMP_TCP_PCB]->used, MEMP_NUM_TCP_PCB);
+    assert_true(tcp_banks_longest() < 10 * MEMP_NUM_TCP_PCB / TCP_BANKS);
+    fake_nic_clear();
+    make_tcp(&k, &syn, NULL, 0);
+    input(&k);
+    assert_int_equal(fake_nic.sent_count, 0); /* nobody was ended for it */
+    assert_int_equal(lwip_stats.memp[MEMP_TCP_PCB]->err, failed + 1);
+    assert_int_equal(app.errors, 0);
+    for (unsigned i = 0; i < MEMP_NUM_TCP_PCB; i += 7) {
+        client_send(&all[i], PSH | ACK, "ping", 4);
+        assert_int_equal(tcp_payload(last_sent()), 4);
+        assert_int_equal(parse_tcp(last_sent()).dport, 10000 + i);
     }
-    assert_int_equal(app.accepted, MEMP_NUM_TCP_PCB + 200);
-    assert_int_equal(lwip_stats.memp[MEMP_TCP_PCB]->used, MEMP_NUM_TCP_PCB);
-    fake_time_advance(59000);
-    assert_int_equal(lwip_stats.memp[MEMP_TCP_PCB]->used, MEMP_NUM_TCP_PCB);
-    fake_time_advance(2500); /* TIME_WAIT lasts 60 s, as on Linux */
-    assert_int_equal(lwip_stats.memp[MEMP_TCP_PCB]->used, 0);
 }
 
 int run_tcp_tests(void)
@@ -335,7 +447,12 @@ int run_tcp_tests(void)
         STACK_TEST(test_long_chain_is_copied),
         STACK_TEST(test_out_of_order_data_is_given_up),
         STACK_TEST(test_refused_data_is_given_up),
-        STACK_TEST(test_time_wait_is_recycled),
+        STACK_TEST(test_time_wait_takes_no_connection),
+        STACK_TEST(test_time_wait_answers),
+        STACK_TEST(test_time_wait_is_opened_again),
+        STACK_TEST(test_time_wait_ends),
+        STACK_TEST(test_time_wait_checks_sums),
+        STACK_TEST(test_more_connections_than_there_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,7 +190,9 @@ def test_settings_in_the_configuration(boot):
         "mode": "poll", "regime": "poll", "budget": 7, "defer_us": 123, "usecs": 3000}
     assert answer["switches"] == 0
     c = guest.counters()
-    assert c["nic.rx_queue_0_interrupts"] == 0 and c["nic.rx_queue_0_packets"] > 0
+    assert c["nic.rx_queue_0_packets"] > 0
+    # With event indices a device's first one can not be masked (QEMU sends it to be sure).
+    assert c["nic.rx_queue_0_interrupts"] <= 1
     assert guest.console_json("cpu")["idle_ns"] < 1_000_000_000  # of the time before the NIC
     assert "mistyped" not in guest.console("dmesg")
 
@@ -348,6 +350,8 @@ def test_switching_every_100_ms_under_mixed_load_for_a_minute(guest, load_client
     summaries = [steady.end(), *heavy.end()]
 
     wait_closed(guest)
+    done["mode"] += guest.console_json("mode")["mode"] != "adaptive"
+    guest.console("mode adaptive")  # the naive mode keeps spare buffers
     c = grown(before, wait_quiet(guest))
     slowest = max(summary["slowest_ms"] for summary in summaries)
     dropped = c["nic.rx_queue_0_drop_backlog"]

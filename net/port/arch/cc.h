@@ -65,6 +65,10 @@ void lwip_port_error(const char *message);
 
 #define LWIP_RAND() rand_u32()
 
+/* One instruction each, where lwIP would call a function. */
+#define lwip_htons(x) __builtin_bswap16(x)
+#define lwip_htonl(x) __builtin_bswap32(x)
+
 /* net/port/chksum.c: 64 bits at a time */
 #define LWIP_CHKSUM lwip_port_chksum
 

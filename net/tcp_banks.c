@@ -1,0 +1,323 @@
+/* Banks of TCP connections: see tcp_banks.h. */
+#include "tcp_banks.h"
+#include "tcp_timewait.h"
+#include <kernel/rand.h>
+#include <lwip/ip.h>
+#include <lwip/pbuf.h>
+#include <lwip/priv/tcp_priv.h>
+#include <lwip/prot/tcp.h>
+
+_Static_assert(IS_POWER_OF_TWO(TCP_BANKS), "a mask takes the place of a division");
+/* lwIP marks each connection with an 8-bit number of the timer's run, so as not to visit it twice;
+ * a whole number of rounds between two visits would look like the same run. */
+_Static_assert((TCP_BANKS + 1) % 256 == 1, "see every_bank()");
+
+struct bank {
+    struct tcp_pcb *active, *time_wait;
+};
+
+static struct {
+    struct bank bank[TCP_BANKS];
+    unsigned current; /* whose heads stand in lwIP's variables; what is in bank[] is old */
+    uint64_t key[2];  /* so that nobody chooses ports that all fall into one bank */
+    bool slow;        /* every other tick of tcp_tmr() */
+} banks;
+
+void tcp_banks_init(void)
+{
+    rand_bytes(banks.key, sizeof(banks.key));
+}
+
+/* ---- Which bank ---- */
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)(a ^ banks.key[0]) * (b ^ banks.key[1]);
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static unsigned bank_of(const ip_addr_t *remote, u16_t remote_port, u16_t local_port)
+{
+    uint64_t ports = (uint64_t)remote_port << 16 | local_port;
+
+    if (IP_IS_V6(remote)) {
+        const u32_t *word = ip_2_ip6(remote)->addr;
+
+        return (unsigned)mix(mix((uint64_t)word[0] << 32 | word[1], ports),
+                             (uint64_t)word[2] << 32 | word[3]) &
+               (TCP_BANKS - 1);
+    }
+    return (unsigned)mix(ip4_addr_get_u32(ip_2_ip4(remote)), ports) & (TCP_BANKS - 1);
+}
+
+static void select_bank(unsigned index)
+{
+    struct bank *from = &banks.bank[banks.current], *to = &banks.bank[index];
+
+    if (index == banks.current)
+        return;
+    *from = (struct bank){ tcp_active_pcbs, tcp_tw_pcbs };
+    tcp_active_pcbs = to->active;
+    tcp_tw_pcbs = to->time_wait;
+    banks.current = index;
+}
+
+/* Returns the bank to go back to: calls nest, because apps are called and call again. */
+static unsigned enter_bank(const struct tcp_pcb *pcb)
+{
+    unsigned outer = banks.current;
+
+    if (pcb->state != LISTEN && pcb->state != CLOSED)
+        select_bank(bank_of(&pcb->remote_ip, pcb->remote_port, pcb->local_port));
+    return outer;
+}
+
+/* ---- Segments ---- */
+
+void __real_tcp_input(struct pbuf *p, struct netif *netif);
+void __wrap_tcp_input(struct pbuf *p, struct netif *netif);
+
+void __wrap_tcp_input(struct pbuf *p, struct netif *netif)
+{
+    const struct tcp_hdr *tcp = p->payload;
+
+    if (likely(p->len >= TCP_HLEN)) {
+        select_bank(bank_of(ip_current_src_addr(), lwip_ntohs(tcp->src), lwip_ntohs(tcp->dest)));
+        if (unlikely(tcp_timewait_count() > 0) && tcp_timewait_input(p, netif))
+            return;
+    }
+    __real_tcp_input(p, netif);
+    if (unlikely(tcp_tw_pcbs != NULL))
+        tcp_timewait_compress();
+}
+
+/* ---- What apps call ---- */
+
+err_t __real_tcp_close(struct tcp_pcb *pcb);
+err_t __wrap_tcp_close(struct tcp_pcb *pcb);
+
+err_t __wrap_tcp_close(struct tcp_pcb *pcb)
+{
+    unsigned outer = enter_bank(pcb);
+    err_t err = __real_tcp_close(pcb);
+
+    select_bank(outer);
+    return err;
+}
+
+err_t __real_tcp_shutdown(struct tcp_pcb *pcb, int rx, int tx);
+err_t __wrap_tcp_shutdown(struct tcp_pcb *pcb, int rx, int tx);
+
+err_t __wrap_tcp_shutdown(struct tcp_pcb *pcb, int rx, int tx)
+{
+    unsigned outer = enter_bank(pcb);
+    err_t err = __real_tcp_shutdown(pcb, rx, tx);
+
+    select_bank(outer);
+    return err;
+}
+
+void __real_tcp_abort(struct tcp_pcb *pcb);
+void __wrap_tcp_abort(struct tcp_pcb *pcb);
+
+void __wrap_tcp_abort(struct tcp_pcb *pcb)
+{
+    unsigned outer = enter_bank(pcb);
+
+    __real_tcp_abort(pcb);
+    select_bank(outer);
+}
+
+static bool port_in_use(const ip_addr_t *remote, u16_t remote_port, u16_t local_port)
+{
+    for (const struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next)
+        if (pcb->local_port == local_port && pcb->remote_port == remote_port &&
+            ip_addr_eq(&pcb->remote_ip, remote))
+            return true;
+    return false;
+}
+
+err_t __real_tcp_connect(struct tcp_pcb *pcb, const ip_addr_t *to, u16_t port,
+                         tcp_connected_fn connected);
+err_t __wrap_tcp_connect(struct tcp_pcb *pcb, const ip_addr_t *to, u16_t port,
+                         tcp_connected_fn connected);
+
+/* The bank depends on our own port, so it is chosen here: RFC 6056 §3.3.1, at random. */
+err_t __wrap_tcp_connect(struct tcp_pcb *pcb, const ip_addr_t *to, u16_t port,
+                         tcp_connected_fn connected)
+{
+    unsigned outer = banks.current;
+    bool bound = pcb->local_port != 0;
+    err_t err;
+
+    for (unsigned i = 0; i < TCP_BANKS; i++) {
+        if (!bound)
+            pcb->local_port = (u16_t)(0xc000 + (rand_u32() & 0x3fff));
+        select_bank(bank_of(to, port, pcb->local_port));
+        if (!port_in_use(to, port, pcb->local_port)) {
+            err = __real_tcp_connect(pcb, to, port, connected);
+            select_bank(outer);
+            return err;
+        }
+    }
+    if (!bound)
+        pcb->local_port = 0;
+    select_bank(outer);
+    return ERR_USE;
+}
+
+/* ---- Newcomers ---- */
+
+struct tcp_pcb *__real_tcp_alloc(u8_t priority);
+struct tcp_pcb *__wrap_tcp_alloc(u8_t priority);
+
+/* lwIP would end a live connection for a new one; here the new one is refused. */
+struct tcp_pcb *__wrap_tcp_alloc(u8_t priority)
+{
+    const struct stats_mem *pool = lwip_stats.memp[MEMP_TCP_PCB];
+
+    if (unlikely(pool->used >= memp_pools[MEMP_TCP_PCB]->num)) {
+        lwip_stats.memp[MEMP_TCP_PCB]->err++;
+        return NULL;
+    }
+    return __real_tcp_alloc(priority);
+}
+
+/* ---- All of them ---- */
+
+/* Once more than there are banks, with no connections, so that lwIP's number of this run is another
+ * one than it was the last time (see above). */
+static void every_bank(void (*visit)(void))
+{
+    unsigned outer = banks.current;
+    struct bank last;
+
+    for (unsigned i = 0; i < TCP_BANKS; i++) {
+        select_bank((outer + i) & (TCP_BANKS - 1));
+        visit();
+    }
+    last = (struct bank){ tcp_active_pcbs, tcp_tw_pcbs };
+    tcp_active_pcbs = tcp_tw_pcbs = NULL;
+    visit();
+    tcp_active_pcbs = last.active;
+    tcp_tw_pcbs = last.time_wait;
+    select_bank(outer);
+}
+
+/*
+ * lwIP 2.2.1 leaves a connection's persist timer running when the byte of a window probe is
+ * acknowledged and it was the last one, and its slow timer then asserts that there is something to
+ * send. Peers can bring that about, so the timer is stopped here, before lwIP's timer runs: with
+ * nothing to send there is no window to probe for (RFC 9293 §3.8.6.1).
+ */
+static void stop_idle_persist_timers(void)
+{
+    for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next)
+        if (pcb->unsent == NULL)
+            pcb->persist_backoff = 0;
+}
+
+static u32_t ticks; /* lwIP's clock counts runs of its slow timer: one each tick, not one a bank */
+
+static void slow_timer(void)
+{
+    stop_idle_persist_timers();
+    tcp_ticks = ticks;
+    tcp_slowtmr();
+}
+
+/* lwIP's timer goes on as long as its variables hold a connection. */
+static void select_any(void)
+{
+    for (unsigned i = 0; i < TCP_BANKS && tcp_active_pcbs == NULL && tcp_tw_pcbs == NULL; i++)
+        select_bank(i);
+}
+
+void __wrap_tcp_tmr(void);
+
+/* As tcp_tmr(): every 250 ms, the slow timer every other time. */
+void __wrap_tcp_tmr(void)
+{
+    every_bank(tcp_fasttmr);
+    banks.slow = !banks.slow;
+    if (banks.slow) {
+        ticks = tcp_ticks;
+        every_bank(slow_timer);
+        tcp_ticks = ticks + 1;
+    }
+    select_any();
+}
+
+void __real_tcp_txnow(void);
+void __wrap_tcp_txnow(void);
+
+void __wrap_tcp_txnow(void)
+{
+    every_bank(__real_tcp_txnow);
+}
+
+void __real_pbuf_free_ooseq(void);
+void __wrap_pbuf_free_ooseq(void);
+
+/* It stops at the first connection that has something to free. */
+void __wrap_pbuf_free_ooseq(void)
+{
+    every_bank(__real_pbuf_free_ooseq);
+}
+
+void __real_tcp_netif_ip_addr_changed(const ip_addr_t *old, const ip_addr_t *new);
+void __wrap_tcp_netif_ip_addr_changed(const ip_addr_t *old, const ip_addr_t *new);
+
+/* It ends connections, on whose err callbacks others may be ended: bank by bank all the same. */
+void __wrap_tcp_netif_ip_addr_changed(const ip_addr_t *old, const ip_addr_t *new)
+{
+    unsigned outer = banks.current;
+
+    for (unsigned i = 0; i < TCP_BANKS; i++) {
+        select_bank(i);
+        __real_tcp_netif_ip_addr_changed(old, new);
+    }
+    select_bank(outer);
+}
+
+/* ---- Walking ---- */
+
+static struct tcp_pcb *first_from(unsigned index)
+{
+    for (; index < TCP_BANKS; index++) {
+        select_bank(index);
+        if (tcp_active_pcbs != NULL)
+            return tcp_active_pcbs;
+        if (tcp_tw_pcbs != NULL)
+            return tcp_tw_pcbs;
+    }
+    return NULL;
+}
+
+struct tcp_pcb *tcp_banks_next(struct tcp_pcb *pcb)
+{
+    if (pcb == NULL)
+        return first_from(0);
+    if (pcb->next != NULL)
+        return pcb->next;
+    if (pcb->state != TIME_WAIT && tcp_tw_pcbs != NULL)
+        return tcp_tw_pcbs;
+    return first_from(banks.current + 1);
+}
+
+unsigned tcp_banks_longest(void)
+{
+    unsigned outer = banks.current, most = 0;
+
+    for (unsigned i = 0; i < TCP_BANKS; i++) {
+        unsigned length = 0;
+
+        select_bank(i);
+        for (const struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next)
+            length++;
+        most = length > most ? length : most;
+    }
+    select_bank(outer);
+    return most;
+}
