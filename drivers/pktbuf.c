@@ -13,7 +13,8 @@ _Static_assert(offsetof(struct pktbuf, priv) == 64, "the driver's fields are one
 _Static_assert(sizeof(struct pktbuf) == 64 + PKTBUF_PRIV, "the headroom follows the owner's area");
 _Static_assert(PKTBUF_FRAME_OFFSET == sizeof(struct pktbuf) + PKTBUF_HEADROOM, "the frame's place");
 _Static_assert(PKTBUF_FRAME_OFFSET % 64 == 0, "frames begin on a cache line");
-_Static_assert(PKTBUF_FRAME_OFFSET + PKTBUF_FRAME_MAX == PKTBUF_SIZE, "the slot is used up");
+_Static_assert(PKTBUF_FRAME_OFFSET + PKTBUF_FRAME_MAX + PKTBUF_TAIL == PKTBUF_SIZE,
+               "the slot is used up");
 _Static_assert(PAGE_2M % PKTBUF_SIZE == 0, "no slot crosses a page");
 
 #define PER_PAGE ((unsigned)(PAGE_2M / PKTBUF_SIZE))

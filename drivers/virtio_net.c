@@ -40,8 +40,7 @@ static void net_kick(struct nic *nic, unsigned queue)
 /* ---- Receive. (The lecture: "RX ring: circular array containing pointers to received packets";
  *      the bottom half "processes all packets collected in the RX ring since the last round".) */
 
-/* A frame of a length that can not be: count it, and give its buffer back. */
-static void rx_drop(struct nic *nic, struct pktbuf *buf, uint32_t used_bytes)
+void net_rx_count_drop(struct nic *nic, uint32_t used_bytes)
 {
     if (used_bytes == VQ_LEN_INVALID || used_bytes < HDR_BYTES)
         nic->stats.rx_bad_length++;
@@ -49,7 +48,6 @@ static void rx_drop(struct nic *nic, struct pktbuf *buf, uint32_t used_bytes)
         nic->stats.rx_runt++;
     else
         nic->stats.rx_over_length++;
-    pktbuf_pool_put(buf);
 }
 
 static void rx_break(struct nic *nic)
@@ -58,7 +56,7 @@ static void rx_break(struct nic *nic)
     net_break(nic, nic->rx.broken_why);
 }
 
-static struct pktbuf *rx_next(struct nic *nic, uint32_t *used_bytes)
+struct pktbuf *net_rx_next(struct nic *nic, uint32_t *used_bytes)
 {
     struct pktbuf *buf;
 
@@ -88,28 +86,29 @@ unsigned nic_rx_burst(struct nic *nic, struct pktbuf **bufs, unsigned budget)
 {
     struct virtqueue *vq = &nic->rx;
     uint32_t used_bytes, longest = nic->rx_frame_max - ETH_HEADER_BYTES;
-    uint64_t bytes = 0;
     unsigned n = 0;
 
     ASSERT_BOTTOM_HALF();
     for (unsigned taken = 0; taken < budget; taken++) {
-        struct pktbuf *buf = rx_next(nic, &used_bytes);
+        struct pktbuf *buf = net_rx_next(nic, &used_bytes);
 
         if (buf == NULL)
             break;
         buf->frame_len = used_bytes - HDR_BYTES;
+        buf->next = NULL;
         /* One comparison for both ends: what is too short wraps around to far too long. */
-        if (unlikely(buf->frame_len - ETH_HEADER_BYTES > longest)) {
-            rx_drop(nic, buf, used_bytes);
-            continue;
+        if (unlikely(buf->frame_len - ETH_HEADER_BYTES > longest || net_rx_pieces(nic, buf) != 1)) {
+            buf = net_rx_large(nic, buf, used_bytes);
+            if (buf == NULL)
+                continue;
+        } else {
+            nic->stats.rx_bytes += buf->frame_len;
         }
         rx_checksum(nic, buf);
         trace_taken(buf);
-        bytes += buf->frame_len;
         bufs[n++] = buf;
     }
     nic->stats.rx_packets += n;
-    nic->stats.rx_bytes += bytes;
     if (unlikely(vq->broken))
         rx_break(nic);
     return n;

@@ -1,7 +1,8 @@
 /*
  * What the virtio-net driver's files share: virtio_net.c is a packet's way (the rings),
- * virtio_net_features.c the negotiation, virtio_net_setup.c bring-up, interrupts and recovery. The
- * interface to the layers above is drivers/nic.h.
+ * virtio_net_merge.c receives frames that take several buffers, virtio_net_features.c is the
+ * negotiation, virtio_net_setup.c bring-up, interrupts and recovery. The interface to the layers
+ * above is drivers/nic.h.
  */
 #ifndef DRIVERS_VIRTIO_NET_H
 #define DRIVERS_VIRTIO_NET_H
@@ -22,8 +23,11 @@
 #define NET_F_GUEST_CSUM 1
 #define NET_F_MTU        3
 #define NET_F_MAC        5
+#define NET_F_GUEST_TSO4 7
+#define NET_F_GUEST_TSO6 8
 #define NET_F_HOST_TSO4  11
 #define NET_F_HOST_TSO6  12
+#define NET_F_MRG_RXBUF  15
 #define NET_F_STATUS     16
 
 /* Device configuration, §5.1.4: offsets */
@@ -47,6 +51,7 @@ _Static_assert(sizeof(struct virtio_net_hdr) <= PKTBUF_HEADROOM, "it ends the he
 #define NET_HDR_F_DATA_VALID 2u
 #define NET_HDR_GSO_TCPV4    1u
 #define NET_HDR_GSO_TCPV6    4u
+#define NET_HDR_GSO_ECN      0x80u /* beside one of the two */
 _Static_assert(sizeof(struct virtio_net_hdr) == NIC_TX_HEADROOM, "it stands there");
 
 #define ETH_HEADER_BYTES 14u
@@ -74,6 +79,8 @@ struct naive_fifo {
 struct naive {
     bool on;                   /* the top half takes frames off the ring */
     bool active;               /* on, or there may be something left of it */
+    bool dropping;             /* the frame that is being taken is lost */
+    uint16_t rest;             /* buffers of it that have not been taken */
     struct naive_fifo backlog; /* top half -> bottom half: frames; frame_len is what was used */
     struct naive_fifo spare;   /* bottom half -> top half: free buffers */
 };
@@ -102,11 +109,23 @@ struct nic {
  * the bottom half call nic_recover(). Bottom half. */
 void net_break(struct nic *nic, const char *why);
 
+/* Whether a feature was negotiated. */
+static inline bool net_has(const struct nic *nic, unsigned bit)
+{
+    return nic->features >> bit & 1;
+}
+
 /* Raise the bottom half, once there is one. Any context. */
 void net_raise(const struct nic *nic);
 
 /* nic_rx_refill() for boot and recovery; in the naive design with interrupts off. */
 void net_rx_fill(struct nic *nic);
+
+/* The next buffer of a frame, the device's no more; NULL: there is none. The bottom half. */
+struct pktbuf *net_rx_next(struct nic *nic, uint32_t *used_bytes);
+
+/* Count why a frame is dropped that is of a length that can not be. */
+void net_rx_count_drop(struct nic *nic, uint32_t used_bytes);
 
 /* Its parts: a buffer that is the device's now onto the ring (which has room), and the ring shown
  * to the device. The ring's owner. */
@@ -123,15 +142,36 @@ bool naive_irq_enable(struct nic *nic);
 /* The card, or NULL. */
 const struct nic *net_nic(void);
 
+/* ---- virtio_net_merge.c ---- */
+
+/* Whether the device claims to have written one. */
+static inline bool net_rx_has_header(uint32_t used_bytes)
+{
+    return used_bytes >= sizeof(struct virtio_net_hdr) && used_bytes != VQ_LEN_INVALID;
+}
+
+/* How many buffers the frame takes that begins in this one (§5.1.6.4), by its header: 1 to
+ * NET_PIECES_MAX. Without the feature the header's number means nothing; what can not be is a frame
+ * of one buffer. NIC_RX_FRAME_MAX bytes take fewer. */
+#define NET_PIECES_MAX 64u
+static inline unsigned net_rx_pieces(const struct nic *nic, const struct pktbuf *buf)
+{
+    const struct virtio_net_hdr *hdr = (const void *)(buf->frame - sizeof(*hdr));
+    unsigned pieces = READ_ONCE(hdr->num_buffers);
+
+    if (likely(pieces - 1 >= NET_PIECES_MAX || !net_has(nic, NET_F_MRG_RXBUF)))
+        return 1;
+    return pieces;
+}
+
+/* Take the rest of a frame that is no simple one, of which the first buffer was taken. Returns that
+ * buffer, or NULL: the frame was counted, and dropped. */
+struct pktbuf *net_rx_large(struct nic *nic, struct pktbuf *first, uint32_t used_bytes);
+
 /* ---- virtio_net_features.c ---- */
 
 /* Fill nic->offered, features and mtu. False when one is missing that we need (the log says so). */
 bool net_choose_features(struct nic *nic);
-
-static inline bool net_has(const struct nic *nic, unsigned bit)
-{
-    return nic->features >> bit & 1;
-}
 
 /* What offloads= allows, as feature bits: words of `all`, `none`, a name, or one behind a minus, by
  * commas or spaces; one that is none of these is logged, and all are allowed. */

@@ -24,6 +24,9 @@ static bool mtu_usable(struct nic *nic)
     return true;
 }
 
+/* Without merged buffers each one would have to hold 64 KiB (§5.1.6.3.1). */
+#define GUEST_TSO_NEEDS (BIT(NET_F_GUEST_CSUM) | BIT(NET_F_MRG_RXBUF))
+
 /* What we accept when it is offered; all else is left alone. Behind what it needs. */
 static const struct net_feature {
     unsigned bit;
@@ -39,13 +42,21 @@ static const struct net_feature {
     { NET_F_STATUS, "status", NULL, 0, false, NULL },
     { NET_F_CSUM, "csum", "the device makes TCP's checksums", 0, false, NULL },
     { NET_F_GUEST_CSUM, "guest_csum", "the device has checked received ones", 0, false, NULL },
-    { NET_F_HOST_TSO4, "tso4", "it cuts large IPv4 segments", BIT(NET_F_CSUM), false, NULL },
+    { NET_F_MRG_RXBUF, "mrg_rxbuf", "a received frame takes as many buffers as it needs", 0, false,
+      NULL },
+    { NET_F_HOST_TSO4, "tso4", "the device cuts large IPv4 segments", BIT(NET_F_CSUM), false,
+      NULL },
+    { NET_F_HOST_TSO6, "tso6", "the device cuts large IPv6 segments", BIT(NET_F_CSUM), false,
+      NULL },
+    { NET_F_GUEST_TSO4, "guest_tso4", "received IPv4 segments come put together", GUEST_TSO_NEEDS,
+      false, NULL },
+    { NET_F_GUEST_TSO6, "guest_tso6", "received IPv6 segments come put together", GUEST_TSO_NEEDS,
+      false, NULL },
     { VIRTIO_F_EVENT_IDX, "event_idx", "kicks and interrupts at an index of the ring", 0, false,
       NULL },
     { VIRTIO_F_INDIRECT_DESC, "indirect_desc", "a frame takes one place on the ring", 0, false,
       NULL },
     { VIRTIO_F_RING_PACKED, "ring_packed", "packed rings", 0, false, NULL },
-    { NET_F_HOST_TSO6, "tso6", "it cuts large IPv6 segments", BIT(NET_F_CSUM), false, NULL },
 };
 
 #define FEATURE_COUNT ARRAY_SIZE(net_features)

@@ -49,31 +49,43 @@ static struct pktbuf *fifo_take(struct naive_fifo *f)
 
 /* ---- Interrupt context, or interrupts off ---- */
 
-/* A frame that came: onto the backlog, if there is room and a buffer in exchange for it. Returns
- * what the ring gets: that buffer, or the frame's own, and the frame is lost. */
+static bool has_room(const struct naive *naive, unsigned buffers)
+{
+    return NAIVE_FIFO_SIZE - (naive->backlog.put - READ_ONCE(naive->backlog.taken)) >= buffers &&
+           READ_ONCE(naive->spare.put) - naive->spare.taken >= buffers;
+}
+
+/* A buffer that came: onto the backlog, if there is room for all of its frame, and other buffers in
+ * exchange. Returns what the ring gets: such a one, or the frame's own, and the frame is lost. */
 static struct pktbuf *exchange(struct nic *nic, struct pktbuf *buf, uint32_t used_bytes)
 {
     struct naive *naive = &nic->naive;
 
-    if (fifo_full(&naive->backlog) || fifo_empty(&naive->spare)) {
-        nic->stats.rx_backlog_drop++;
-        return buf;
+    if (naive->rest == 0) {
+        naive->rest = net_rx_has_header(used_bytes) ? (uint16_t)net_rx_pieces(nic, buf) : 1;
+        naive->dropping = !has_room(naive, naive->rest);
+        nic->stats.rx_backlog_drop += naive->dropping;
     }
+    naive->rest--;
+    if (naive->dropping)
+        return buf;
     buf->frame_len = used_bytes; /* not looked at: nic_rx_burst() does */
     fifo_put(&naive->backlog, buf);
     return fifo_take(&naive->spare);
 }
 
-/* Take what came, at most TAKE_MAX frames over all calls for one interrupt. */
+/* Take what came, at most TAKE_MAX buffers over all calls for one interrupt; but whole frames. */
 static unsigned take(struct nic *nic, unsigned taken)
 {
     uint32_t used_bytes;
 
-    for (; taken < TAKE_MAX; taken++) {
+    for (; taken < TAKE_MAX || nic->naive.rest != 0; taken++) {
         struct pktbuf *buf = vq_pop(&nic->rx, &used_bytes);
 
-        if (buf == NULL)
+        if (buf == NULL) {
+            nic->naive.rest = 0; /* a device that shows parts of frames: nic_rx_burst() tells */
             break;
+        }
         pktbuf_from_device(buf);
         buf = exchange(nic, buf, used_bytes);
         pktbuf_to_device(buf);

@@ -90,6 +90,8 @@ static const struct field nic_rx_fields[] = {
     QUEUE("rx_queue_0_interrupts", rx_interrupts),
     QUEUE("rx_queue_0_kicks", rx_kicks),
     QUEUE("rx_queue_0_csum_ok", rx_csum_ok),
+    QUEUE("rx_queue_0_gso", rx_gso),
+    QUEUE("rx_queue_0_merged", rx_merged),
     QUEUE("rx_queue_0_drop_no_buffer", rx_no_buffer),
     QUEUE("rx_queue_0_drop_backlog", rx_backlog_drop),
     QUEUE("rx_queue_0_drop_runt", rx_runt),

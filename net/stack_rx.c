@@ -7,6 +7,7 @@
 #include "stack_priv.h"
 #include "tcp_banks.h"
 #include <kernel/lib.h>
+#include <kernel/panic.h>
 #include <lwip/etharp.h>
 #include <lwip/pbuf.h>
 #include <lwip/priv/tcp_priv.h>
@@ -35,11 +36,12 @@ _Static_assert(PKTBUF_HEADROOM >= PBUF_LINK_HLEN + PBUF_IP_HLEN + PBUF_TRANSPORT
 #define ETHTYPE_SERVICE_VLAN 0x88a8 /* IEEE 802.1ad */
 
 /*
- * Zeros behind each frame. Where headers are chained, lwIP reads the first bytes of the next one
- * (8 of an IPv6 extension header, 2 of an option) before it looks whether the packet has them,
- * and then drops it. Without this it would look at what an earlier frame left there.
+ * Zeros behind each frame, in the buffer's tail. Where headers are chained, lwIP reads the first
+ * bytes of the next one (8 of an IPv6 extension header, 2 of an option) before it looks whether the
+ * packet has them, and then drops it. Without this it would look at what an earlier frame left
+ * there.
  */
-#define RX_TAIL_BYTES 16
+_Static_assert(PKTBUF_TAIL >= 8, "as far as lwIP reads");
 
 static struct pbuf_custom *rx_custom(struct pktbuf *buf)
 {
@@ -95,32 +97,68 @@ static bool rx_wanted(const struct pktbuf *buf)
         if (least == 0)
             return false;
     }
-    if (unlikely(buf->frame_len < least || buf->frame_len > PKTBUF_FRAME_MAX - RX_TAIL_BYTES)) {
+    if (unlikely(buf->frame_len < least)) {
         stack.stats.rx_truncated++;
         return false;
     }
     return true;
 }
 
-void stack_input(struct pktbuf *buf)
+static void rx_drop(struct pktbuf *buf)
+{
+    while (buf != NULL) {
+        struct pktbuf *next = buf->next;
+
+        pktbuf_free(buf);
+        buf = next;
+    }
+}
+
+static struct pbuf *rx_pbuf(struct pktbuf *buf)
 {
     struct pbuf_custom *custom = rx_custom(buf);
+
+    memset(buf->frame + buf->frame_len, 0, PKTBUF_TAIL);
+    custom->custom_free_function = rx_free;
+    stack.stats.rx_held++;
+    return pbuf_alloced_custom(PBUF_RAW, (u16_t)buf->frame_len, PBUF_RAM, custom, buf->frame,
+                               (u16_t)buf->frame_len);
+}
+
+/* A frame in several buffers: a chain of pbufs. (nic_rx_burst() bounds it to 64 KiB.) */
+static void rx_chain(struct pbuf *head, struct pktbuf *rest)
+{
+    struct pbuf *last = head;
+    u32_t total = head->len;
+
+    for (; rest != NULL; rest = rest->next) {
+        last->next = rx_pbuf(rest);
+        last = last->next;
+        total += last->len;
+    }
+    ASSERT(total <= UINT16_MAX);
+    for (struct pbuf *p = head; p != NULL; p = p->next) {
+        p->tot_len = (u16_t)total;
+        total -= p->len;
+    }
+}
+
+void stack_input(struct pktbuf *buf)
+{
     struct pbuf *p;
 
     if (!rx_wanted(buf)) {
-        pktbuf_free(buf);
+        rx_drop(buf);
         return;
     }
     /* lwIP asks the interface whether to check: here that is a matter of each frame. */
     stack.netif.chksum_flags =
         buf->checked ? stack.checksum_flags & ~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP)
                      : stack.checksum_flags;
-    memset(buf->frame + buf->frame_len, 0, RX_TAIL_BYTES);
-    custom->custom_free_function = rx_free;
-    p = pbuf_alloced_custom(PBUF_RAW, (u16_t)buf->frame_len, PBUF_RAM, custom, buf->frame,
-                            PKTBUF_FRAME_MAX);
+    p = rx_pbuf(buf);
+    if (unlikely(buf->next != NULL))
+        rx_chain(p, buf->next);
     stack.stats.rx_frames++;
-    stack.stats.rx_held++;
     ethernet_input(p, &stack.netif); /* takes p in any case */
 }
 

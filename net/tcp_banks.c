@@ -73,10 +73,35 @@ static unsigned enter_bank(const struct tcp_pcb *pcb)
     return outer;
 }
 
+/* In the bank that is selected. */
+static struct tcp_pcb *find_active(const ip_addr_t *remote, u16_t remote_port, u16_t local_port)
+{
+    struct tcp_pcb *pcb = tcp_active_pcbs;
+
+    while (pcb != NULL && !(pcb->local_port == local_port && pcb->remote_port == remote_port &&
+                            ip_addr_eq(&pcb->remote_ip, remote)))
+        pcb = pcb->next;
+    return pcb;
+}
+
 /* ---- Segments ---- */
 
 void __real_tcp_input(struct pbuf *p, struct netif *netif);
 void __wrap_tcp_input(struct pbuf *p, struct netif *netif);
+
+/*
+ * The device puts segments together (GUEST_TSO), and lwIP acknowledges every second one that it
+ * sees: a sender whose window is one such segment would wait for the timer of the delayed
+ * acknowledgement each time. So what is worth two (RFC 9293 §3.8.6.3) counts as the second of two.
+ */
+static void acknowledge_now(const struct tcp_hdr *tcp)
+{
+    struct tcp_pcb *pcb =
+        find_active(ip_current_src_addr(), lwip_ntohs(tcp->src), lwip_ntohs(tcp->dest));
+
+    if (pcb != NULL)
+        tcp_set_flags(pcb, TF_ACK_DELAY);
+}
 
 void __wrap_tcp_input(struct pbuf *p, struct netif *netif)
 {
@@ -86,6 +111,8 @@ void __wrap_tcp_input(struct pbuf *p, struct netif *netif)
         select_bank(bank_of(ip_current_src_addr(), lwip_ntohs(tcp->src), lwip_ntohs(tcp->dest)));
         if (unlikely(tcp_timewait_count() > 0) && tcp_timewait_input(p, netif))
             return;
+        if (unlikely(p->tot_len >= 2 * TCP_MSS))
+            acknowledge_now(tcp);
     }
     __real_tcp_input(p, netif);
     if (unlikely(tcp_tw_pcbs != NULL))
@@ -129,15 +156,6 @@ void __wrap_tcp_abort(struct tcp_pcb *pcb)
     select_bank(outer);
 }
 
-static bool port_in_use(const ip_addr_t *remote, u16_t remote_port, u16_t local_port)
-{
-    for (const struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next)
-        if (pcb->local_port == local_port && pcb->remote_port == remote_port &&
-            ip_addr_eq(&pcb->remote_ip, remote))
-            return true;
-    return false;
-}
-
 err_t __real_tcp_connect(struct tcp_pcb *pcb, const ip_addr_t *to, u16_t port,
                          tcp_connected_fn connected);
 err_t __wrap_tcp_connect(struct tcp_pcb *pcb, const ip_addr_t *to, u16_t port,
@@ -155,7 +173,7 @@ err_t __wrap_tcp_connect(struct tcp_pcb *pcb, const ip_addr_t *to, u16_t port,
         if (!bound)
             pcb->local_port = (u16_t)(0xc000 + (rand_u32() & 0x3fff));
         select_bank(bank_of(to, port, pcb->local_port));
-        if (!port_in_use(to, port, pcb->local_port)) {
+        if (find_active(to, port, pcb->local_port) == NULL) {
             err = __real_tcp_connect(pcb, to, port, connected);
             select_bank(outer);
             return err;

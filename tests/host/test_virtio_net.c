@@ -152,6 +152,7 @@ static void test_features(void **state)
     start();
     assert_true(dev->accepted == (1ull << 32 | 1 << 16 | 1 << 5 | 1 << 3 | /* not offloads */
                                   1 << 0 | 1 << 1 | 1 << 11 | 1 << 12 |    /* csum, tso */
+                                  1 << 7 | 1 << 8 | 1 << 15 |              /* the same, received */
                                   RING_FEATURES));
     assert_int_equal(nic_mtu(nic), 1400);
 }
@@ -379,6 +380,172 @@ static void test_rx_lengths(void **state)
     assert_int_equal(stats().rx_packets, 3);
     assert_false(nic_broken(nic));
     assert_int_equal(pool_free(), before + 13);
+}
+
+/* ---- frames in several buffers ---- */
+
+#define MERGE (1u << 0 | 1u << 1 | 1u << 7 | 1u << 8 | 1u << 15)
+
+/* The device's header and a frame of `len` bytes, spread over as many buffers as it takes, of which
+ * the header claims `claimed` (0: the truth). Byte i of the frame is i * 7. */
+static unsigned receive_merged(uint8_t gso_type, uint32_t len, unsigned claimed)
+{
+    static uint8_t bytes[12 + 80000];
+    struct virtio_net_hdr hdr = { .gso_type = gso_type, .flags = gso_type != 0 };
+    const uint32_t room = 12 + PKTBUF_FRAME_MAX;
+    unsigned pieces = (12 + len + room - 1) / room;
+
+    hdr.num_buffers = (uint16_t)(claimed != 0 ? claimed : pieces);
+    memcpy(bytes, &hdr, 12);
+    for (uint32_t i = 0; i < len; i++)
+        bytes[12 + i] = (uint8_t)(i * 7);
+    for (uint32_t at = 0; at < 12 + len; at += room)
+        assert_true(fake_deliver(&dev->queue[0], bytes + at, MIN(room, 12 + len - at)));
+    return pieces;
+}
+
+static void check_merged(struct pktbuf *buf, uint32_t len, unsigned pieces)
+{
+    uint32_t at = 0;
+
+    for (; buf != NULL; pieces--) {
+        struct pktbuf *next = buf->next;
+
+        for (uint32_t i = 0; i < buf->frame_len; i++, at++)
+            assert_int_equal(buf->frame[i], (uint8_t)(at * 7));
+        pktbuf_free(buf);
+        buf = next;
+    }
+    assert_int_equal(at, len);
+    assert_int_equal(pieces, 0);
+}
+
+static void test_rx_merged(void **state)
+{
+    static const uint32_t lens[] = {
+        1519, 1647, 1648, 1649, 1648 + 1660, 1648 + 1661, 40000, 65535
+    };
+    struct pktbuf *bufs[4];
+    unsigned before;
+
+    (void)state;
+    dev->offered |= MERGE;
+    start();
+    before = pool_free();
+    for (unsigned i = 0; i < ARRAY_SIZE(lens); i++) {
+        unsigned pieces;
+
+        assert_true(receive(1, 60));
+        pieces = receive_merged(i & 1 ? 1 : 4 | 0x80, lens[i], 0);
+        assert_int_equal(nic_rx_burst(nic, bufs, 4), 2);
+        check_merged(bufs[1], lens[i], pieces);
+        assert_null(bufs[0]->next);
+        assert_int_equal(bufs[0]->frame[0], 1);
+        assert_true(bufs[1]->checked && !bufs[0]->checked);
+        pktbuf_free(bufs[0]);
+        nic_rx_refill(nic);
+    }
+    assert_int_equal(stats().rx_gso, ARRAY_SIZE(lens));
+    assert_int_equal(stats().rx_merged, ARRAY_SIZE(lens) - 3);
+    assert_int_equal(stats().rx_packets, 2 * ARRAY_SIZE(lens));
+    assert_int_equal(stats().rx_bytes, 60 * 8 + 1519 + 1647 + 1648 + 1649 + 1648 + 1660 + 1648 +
+                                           1661 + 40000 + 65535);
+    assert_int_equal(pool_free(), before);
+}
+
+/* What is wrong with them is counted, and the frames behind them are whole. */
+static void test_rx_merged_wrong(void **state)
+{
+    struct pktbuf *bufs[8];
+    struct fake_chain chain;
+    unsigned before;
+
+    (void)state;
+    dev->offered |= MERGE;
+    start();
+    before = pool_free();
+    receive_merged(0, 1519, 0);  /* longer than the MTU, and not put together */
+    receive_merged(3, 5000, 0);  /* UDP: never agreed on */
+    receive_merged(1, 65536, 0); /* too long */
+    receive_merged(1, 80000, 0); /* far too long */
+    assert_true(receive(5, 60));
+    assert_int_equal(nic_rx_burst(nic, bufs, 8), 1);
+    assert_int_equal(bufs[0]->frame[0], 5);
+    pktbuf_free(bufs[0]);
+    assert_int_equal(stats().rx_over_length, 4);
+    nic_rx_refill(nic);
+
+    receive_merged(1, 4000, 20); /* the device shows three of twenty */
+    assert_int_equal(nic_rx_burst(nic, bufs, 8), 0);
+    assert_int_equal(stats().rx_bad_length, 1);
+
+    receive_merged(1, 1000, 3); /* an empty one, and one that says more than it has room for */
+    assert_true(fake_take(&dev->queue[0], &chain));
+    fake_use(&dev->queue[0], chain.head, 0);
+    assert_true(fake_take(&dev->queue[0], &chain));
+    fake_use(&dev->queue[0], chain.head, 0xfffffff0);
+    assert_true(receive(6, 60));
+    assert_int_equal(nic_rx_burst(nic, bufs, 8), 1);
+    assert_int_equal(bufs[0]->frame[0], 6);
+    pktbuf_free(bufs[0]);
+    assert_int_equal(stats().rx_bad_length, 2);
+
+    receive_merged(1, 1000, 65535); /* can not be: it is taken as alone */
+    assert_int_equal(nic_rx_burst(nic, bufs, 8), 1);
+    check_merged(bufs[0], 1000, 1);
+    nic_rx_refill(nic);
+    assert_int_equal(pool_free(), before);
+}
+
+/* Without the feature the number of buffers means nothing. */
+static void test_rx_not_merged(void **state)
+{
+    struct pktbuf *bufs[2];
+
+    (void)state;
+    start();
+    receive_merged(1, 1000, 2);
+    receive_merged(0, 1000, 0);
+    assert_int_equal(nic_rx_burst(nic, bufs, 2), 2);
+    check_merged(bufs[0], 1000, 1);
+    check_merged(bufs[1], 1000, 1);
+    assert_int_equal(stats().rx_merged, 0);
+}
+
+/* The naive design takes frames whole, or drops them whole. */
+static void test_rx_merged_naive(void **state)
+{
+    struct pktbuf *bufs[64];
+    unsigned before, frames = 0, n;
+
+    (void)state;
+    dev->offered |= MERGE;
+    start();
+    before = pool_free();
+    nic_rx_naive(nic, true);
+    nic_rx_irq_enable(nic);
+    for (unsigned i = 0; i < 12; i++) { /* 41 buffers each: the backlog has room for six */
+        receive_merged(1, 65535, 0);
+        fake_vector_raise(dev->msix[1]);
+        assert_true(receive(2, 60));
+        fake_vector_raise(dev->msix[1]);
+    }
+    while ((n = nic_rx_burst(nic, bufs, 64)) > 0)
+        for (unsigned i = 0; i < n; i++, frames++) {
+            bool large = bufs[i]->next != NULL;
+
+            assert_true(large || bufs[i]->frame[0] == 2);
+            check_merged(large ? bufs[i] : NULL, large ? 65535 : 0, large ? 40 : 0);
+            if (!large)
+                pktbuf_free(bufs[i]);
+        }
+    assert_true(frames > 12 && frames < 24);
+    assert_int_equal(stats().rx_backlog_drop, 24 - frames);
+    assert_int_equal(stats().rx_bad_length + stats().rx_over_length, 0);
+    nic_rx_naive(nic, false);
+    assert_int_equal(nic_rx_burst(nic, bufs, 64), 0);
+    nic_rx_refill(nic);
+    assert_int_equal(pool_free(), before);
 }
 
 /* Bad frames count against the budget: a flood of them is bounded, too. */
@@ -1393,6 +1560,10 @@ int main(void)
         TEST(test_naive_device_breaks),
         TEST(test_rx_no_buffers),
         TEST(test_rx_lengths),
+        TEST(test_rx_merged),
+        TEST(test_rx_merged_wrong),
+        TEST(test_rx_not_merged),
+        TEST(test_rx_merged_naive),
         TEST(test_rx_budget_counts_drops),
         TEST(test_rx_rearm_race),
         TEST(test_tx),

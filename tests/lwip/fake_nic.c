@@ -18,7 +18,6 @@ const uint8_t fake_nic_mac_address[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
 /* ---------------------------------------------------------------- packet buffers */
 
 #define POOL_TOTAL 512
-#define TAIL_BYTES 16 /* that stack_input() clears behind a frame: RX_TAIL_BYTES */
 
 bool pktbuf_pool_init(unsigned count)
 {
@@ -35,7 +34,7 @@ struct pktbuf *pktbuf_alloc(void)
         return NULL;
     buf = aligned_alloc(PKTBUF_SIZE, PKTBUF_SIZE);
     memset(buf, 0xa5, PKTBUF_SIZE);
-    buf->frame = (uint8_t *)buf + PKTBUF_SIZE - PKTBUF_FRAME_MAX;
+    buf->frame = (uint8_t *)buf + PKTBUF_FRAME_OFFSET;
     fake_nic.buffers_out++;
     return buf;
 }
@@ -52,18 +51,37 @@ void pktbuf_stats(struct pktbuf_stats *out)
     *out = (struct pktbuf_stats){ .total = POOL_TOTAL, .free = POOL_TOTAL - fake_nic.buffers_out };
 }
 
-void fake_nic_receive(const void *frame, size_t len)
+/* What the device writes into one buffer; `before` bytes of it where its header would be. */
+static struct pktbuf *filled_buffer(const uint8_t *bytes, size_t len, size_t before)
 {
     struct pktbuf *buf = pktbuf_alloc();
 
-    ASSERT(buf != NULL && len <= PKTBUF_FRAME_MAX);
-    memcpy(buf->frame, frame, len);
+    ASSERT(buf != NULL && len <= PKTBUF_FRAME_MAX + before);
+    buf->frame -= before;
+    memcpy(buf->frame, bytes, len);
     buf->frame_len = (uint32_t)len;
+    buf->next = NULL;
     buf->checked = false;
-    if (len + TAIL_BYTES < PKTBUF_FRAME_MAX)
-        ASAN_POISON_MEMORY_REGION(buf->frame + len + TAIL_BYTES,
-                                  PKTBUF_FRAME_MAX - len - TAIL_BYTES);
-    stack_input(buf);
+    ASAN_POISON_MEMORY_REGION(buf->frame + len + PKTBUF_TAIL, PKTBUF_FRAME_MAX + before - len);
+    return buf;
+}
+
+void fake_nic_receive(const void *frame, size_t len)
+{
+    stack_input(filled_buffer(frame, len, 0));
+}
+
+void fake_nic_receive_merged(const uint8_t *frame, size_t len)
+{
+    size_t at = MIN(len, (size_t)PKTBUF_FRAME_MAX);
+    struct pktbuf *first = filled_buffer(frame, at, 0), *last = first;
+
+    first->checked = true;
+    for (size_t n; at < len; at += n, last = last->next) {
+        n = MIN(len - at, (size_t)PKTBUF_FRAME_MAX + NIC_TX_HEADROOM);
+        last->next = filled_buffer(frame + at, n, NIC_TX_HEADROOM);
+    }
+    stack_input(first);
 }
 
 /* ---------------------------------------------------------------- the NIC */

@@ -42,6 +42,10 @@ void fake_nic_clear(void); /* forget what was sent */
 /* A received frame through stack_input(); bytes behind its end are poisoned for ASan. */
 void fake_nic_receive(const void *frame, size_t len);
 
+/* A long one, in several buffers, as MRG_RXBUF has it; its transport's checksum counts as checked.
+ */
+void fake_nic_receive_merged(const uint8_t *frame, size_t len);
+
 /* Run all timers that are due until `ms` from now. */
 void fake_time_advance(unsigned ms);
 

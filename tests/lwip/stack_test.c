@@ -30,6 +30,9 @@ static err_t app_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
     app.tail = 0;
     for (unsigned i = 0; i < 16; i++)
         app.tail += ((const uint8_t *)p->payload)[p->len + i];
+    for (const struct pbuf *q = p; q != NULL; q = q->next)
+        for (unsigned i = 0; i < q->len; i++)
+            app.hash = app.hash * 31 + ((const uint8_t *)q->payload)[i];
     tcp_recved(pcb, p->tot_len);
     if (app.mode == APP_ECHO)
         tcp_write(pcb, p->payload, p->len, TCP_WRITE_FLAG_COPY);

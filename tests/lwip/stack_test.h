@@ -25,6 +25,7 @@ struct app_state {
     size_t received;
     const void *payload; /* where the last data lay */
     unsigned tail;       /* the bytes behind it, added up */
+    uint32_t hash;       /* of all data: h = h * 31 + byte */
     struct tcp_pcb *pcb;
 };
 extern struct app_state app;

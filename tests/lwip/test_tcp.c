@@ -248,6 +248,50 @@ static void test_long_chain_is_copied(void **state)
     pbuf_free(chain);
 }
 
+/* A segment of `len` bytes that the device has put together; byte i of the connection is i * 7. */
+static void send_merged(struct client *c, uint32_t first, size_t len)
+{
+    static uint8_t frame[65535];
+    struct tcp_fields t = { .sport = c->port, .dport = 80, .flags = ACK, .window = 1000 };
+    struct packet k;
+
+    t.seq = c->seq;
+    t.ack = c->ack;
+    make_tcp(&k, &t, NULL, 0);
+    memcpy(frame, k.data, 54);
+    for (size_t i = 0; i < len; i++)
+        frame[54 + i] = (uint8_t)((first + i) * 7);
+    put16(frame + 16, (unsigned)(40 + len));
+    put16(frame + 24, 0);
+    put16(frame + 24, checksum(frame + 14, 20, 0));
+    fake_nic_receive_merged(frame, 54 + len);
+    stack_round_end();
+}
+
+/* What was put together reaches the app in the buffers that it came in, and is acknowledged at
+ * once: the peer may be waiting for that. */
+static void test_merged_segments(void **state)
+{
+    static const size_t lens[] = { 2920, 14600, 65535 - 54, 40000 };
+    struct client c;
+    uint32_t hash = 0, first = 0;
+
+    (void)state;
+    client_connect(&c, 45000);
+    for (unsigned i = 0; i < ARRAY_SIZE(lens); i++) {
+        fake_nic_clear();
+        send_merged(&c, first, lens[i]);
+        for (size_t n = 0; n < lens[i]; n++, first++)
+            hash = hash * 31 + (uint8_t)(first * 7);
+        c.seq += lens[i];
+        assert_int_equal(app.received, first);
+        assert_int_equal(app.hash, hash);
+        assert_int_equal(fake_nic.sent_count, 1);
+        assert_int_equal(parse_tcp(last_sent()).ack, c.seq);
+        assert_int_equal(fake_nic.buffers_out, 0);
+    }
+}
+
 /* Peers that leave a gap and send on can not take all receive buffers. */
 static void test_out_of_order_data_is_given_up(void **state)
 {
@@ -445,6 +489,7 @@ int run_tcp_tests(void)
         STACK_TEST(test_acknowledged_but_still_in_the_ring),
         STACK_TEST(test_no_retransmission_while_queued),
         STACK_TEST(test_long_chain_is_copied),
+        STACK_TEST(test_merged_segments),
         STACK_TEST(test_out_of_order_data_is_given_up),
         STACK_TEST(test_refused_data_is_given_up),
         STACK_TEST(test_time_wait_takes_no_connection),

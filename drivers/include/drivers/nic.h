@@ -37,9 +37,11 @@ bool nic_take_config_change(struct nic *nic);
 
 /*
  * Receive: take up to `budget` frames off the ring. Returns how many; each buffer is the
- * caller's, with frame and frame_len set. Frames that the device reports wrongly are counted
- * and dropped here, and count against the budget.
+ * caller's, with frame, frame_len and next set: a frame that the device has put together from TCP
+ * segments (up to NIC_RX_FRAME_MAX bytes) lies in several. Frames that the device reports wrongly
+ * are counted and dropped here, and count against the budget.
  */
+#define NIC_RX_FRAME_MAX 65535u
 unsigned nic_rx_burst(struct nic *nic, struct pktbuf **bufs, unsigned budget);
 
 /* Post free buffers until the ring is full or the pool is empty; publishes once, kicks once. While
@@ -71,8 +73,8 @@ struct nic_rx_irqs {
 };
 void nic_rx_irqs(struct nic *nic, struct nic_rx_irqs *out);
 
-/* Frames that the device has put on the ring by now, and of these how many nic_rx_burst() has
- * taken; both modulo 65536. */
+/* Buffers that the device has filled by now, and of these how many nic_rx_burst() has taken; both
+ * modulo 65536. */
 struct nic_rx_position {
     uint16_t used, taken;
 };
@@ -172,6 +174,8 @@ struct nic_stats {
     uint64_t rx_backlog_drop; /* the naive design: taken off the ring, and no room behind it */
     uint64_t rx_interrupts, rx_kicks;
     uint64_t rx_csum_ok; /* checksums that the device says it has checked */
+    uint64_t rx_gso;     /* frames put together from TCP segments */
+    uint64_t rx_merged;  /* frames in more than one buffer */
     uint64_t tx_packets, tx_bytes;
     uint64_t tx_csum, tx_gso; /* of these, with a checksum to make; to be cut */
     uint64_t tx_ring_full, tx_bad_id;

@@ -3,24 +3,26 @@
  * with. The pool is LIFO, so that the buffer that is still in the cache is used again first.
  *
  *   slot (2048 bytes, 2048-aligned)
- *   +-------------+-----------------+------------------+------------------------------+
- *   | struct      | owner's area    | headroom         | frame                        |
- *   | pktbuf (64) | PKTBUF_PRIV(64) | 256, the virtio  | up to PKTBUF_FRAME_MAX bytes |
- *   |             | net's pbuf      | header at its end|                              |
- *   +-------------+-----------------+------------------+------------------------------+
+ *   +-------------+-----------------+------------------+------------------------------+------+
+ *   | struct      | owner's area    | headroom         | frame                        | tail |
+ *   | pktbuf (64) | PKTBUF_PRIV(64) | 256, the virtio  | up to PKTBUF_FRAME_MAX bytes | (16) |
+ *   |             | net's pbuf      | header at its end|                              |      |
+ *   +-------------+-----------------+------------------+------------------------------+------+
  *
  * The headroom is what XDP programs may grow a packet into, and where the stack prepends
- * headers when it answers in the same buffer.
+ * headers when it answers in the same buffer. The tail is never the device's.
  */
 #ifndef DRIVERS_PKTBUF_H
 #define DRIVERS_PKTBUF_H
 
 #include <kernel/lib.h>
 
-#define PKTBUF_SIZE      2048u
-#define PKTBUF_PRIV      64u
-#define PKTBUF_HEADROOM  256u
-#define PKTBUF_FRAME_MAX (PKTBUF_SIZE - 64u - PKTBUF_PRIV - PKTBUF_HEADROOM) /* 1664 bytes */
+#define PKTBUF_SIZE     2048u
+#define PKTBUF_PRIV     64u
+#define PKTBUF_HEADROOM 256u
+#define PKTBUF_TAIL     16u
+#define PKTBUF_FRAME_MAX                                                                           \
+    (PKTBUF_SIZE - 64u - PKTBUF_PRIV - PKTBUF_HEADROOM - PKTBUF_TAIL) /* 1648 bytes */
 
 /* Who a buffer belongs to; asserted at every change. */
 enum pktbuf_owner {
@@ -30,10 +32,10 @@ enum pktbuf_owner {
 };
 
 struct pktbuf {
-    struct pktbuf *next; /* in the pool, or the caller's while it owns the buffer */
+    struct pktbuf *next; /* in the pool; received: the frame goes on there, or NULL */
     uint64_t phys;       /* DMA address of the slot itself */
-    uint8_t *frame;      /* first byte of the Ethernet frame */
-    uint32_t frame_len;  /* bytes, as received */
+    uint8_t *frame;      /* first byte of the Ethernet frame, or of what continues it */
+    uint32_t frame_len;  /* bytes, as received, in this buffer */
     uint8_t owner;       /* enum pktbuf_owner */
     bool checked;        /* received: the device vouches for the transport's checksum */
     uint16_t trace;      /* drivers/trace.c; means something only while a trace is armed */
