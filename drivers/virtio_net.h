@@ -1,8 +1,8 @@
 /*
  * What the virtio-net driver's files share: virtio_net.c is a packet's way (the rings),
  * virtio_net_merge.c receives frames that take several buffers, virtio_net_features.c is the
- * negotiation, virtio_net_setup.c bring-up, interrupts and recovery. The interface to the layers
- * above is drivers/nic.h.
+ * negotiation, virtio_net_ctrl.c the control queue, virtio_net_setup.c bring-up, interrupts and
+ * recovery. The interface to the layers above is drivers/nic.h.
  */
 #ifndef DRIVERS_VIRTIO_NET_H
 #define DRIVERS_VIRTIO_NET_H
@@ -12,8 +12,9 @@
 #include <drivers/nic.h>
 
 /* §5.1.2: the queues of a device without multiqueue */
-#define NET_QUEUE_RX 0u
-#define NET_QUEUE_TX 1u
+#define NET_QUEUE_RX   0u
+#define NET_QUEUE_TX   1u
+#define NET_QUEUE_CTRL 2u
 
 #define NET_RING_MAX 256u /* descriptors we use, of what the device allows */
 #define NET_RING_MIN 32u  /* a frame of NIC_TX_SEGS_MAX segments and its header must fit */
@@ -29,6 +30,8 @@
 #define NET_F_HOST_TSO6  12
 #define NET_F_MRG_RXBUF  15
 #define NET_F_STATUS     16
+#define NET_F_CTRL_VQ    17
+#define NET_F_CTRL_RX    18
 
 /* Device configuration, §5.1.4: offsets */
 #define NET_CONFIG_MTU 10
@@ -96,6 +99,7 @@ struct nic {
     struct naive naive;
     struct nic_stats stats;
 
+    struct virtqueue ctrl; /* virtio_net_ctrl.c */
     struct virtio_pci *dev;
     const struct irq_layout *irq;
     uint64_t offered, allowed; /* features: by the device, by the configuration */
@@ -141,6 +145,12 @@ bool naive_irq_enable(struct nic *nic);
 
 /* The card, or NULL. */
 const struct nic *net_nic(void);
+
+/* ---- virtio_net_ctrl.c ---- */
+
+/* Have the device drop unicast frames to others, where it takes commands. Boot and recovery, when
+ * the device runs; waits for it, but not long. */
+void net_filter(struct nic *nic);
 
 /* ---- virtio_net_merge.c ---- */
 

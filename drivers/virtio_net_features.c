@@ -44,6 +44,8 @@ static const struct net_feature {
     { NET_F_GUEST_CSUM, "guest_csum", "the device has checked received ones", 0, false, NULL },
     { NET_F_MRG_RXBUF, "mrg_rxbuf", "a received frame takes as many buffers as it needs", 0, false,
       NULL },
+    { NET_F_CTRL_VQ, "ctrl_vq", "the device takes commands", 0, false, NULL },
+    { NET_F_CTRL_RX, "ctrl_rx", "it drops frames to others", BIT(NET_F_CTRL_VQ), false, NULL },
     { NET_F_HOST_TSO4, "tso4", "the device cuts large IPv4 segments", BIT(NET_F_CSUM), false,
       NULL },
     { NET_F_HOST_TSO6, "tso6", "the device cuts large IPv6 segments", BIT(NET_F_CSUM), false,

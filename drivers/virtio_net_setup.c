@@ -151,15 +151,16 @@ static struct vq_config ring_config(const struct nic *nic, unsigned queue, unsig
 static bool ring_alloc(struct nic *nic, struct virtqueue *vq, unsigned queue)
 {
     unsigned most = virtio_pci_queue_size_max(nic->dev, queue);
+    unsigned least = queue == NET_QUEUE_CTRL ? 2 : NET_RING_MIN; /* a command's descriptors */
     unsigned size = NET_RING_MAX, order = 0;
     struct vq_config config;
     void *memory;
 
     while (size > most)
         size /= 2;
-    if (size < NET_RING_MIN) {
+    if (size < least) {
         printk("virtio-net: queue %u has room for %u descriptors, %u are needed", queue, most,
-               NET_RING_MIN);
+               least);
         return false;
     }
     config = ring_config(nic, queue, size);
@@ -223,8 +224,11 @@ static enum start net_start(struct nic *nic)
         return START_VECTORS_REFUSED;
     if (!ring_start(nic, &nic->rx, NET_QUEUE_RX) || !ring_start(nic, &nic->tx, NET_QUEUE_TX))
         return START_FAILED;
+    if (net_has(nic, NET_F_CTRL_VQ) && !ring_start(nic, &nic->ctrl, NET_QUEUE_CTRL))
+        return START_FAILED;
     virtio_pci_status_add(dev, VIRTIO_STATUS_DRIVER_OK); /* step 8 */
     nic->rx_frame_max = nic->mtu + ETH_HEADER_BYTES + ETH_VLAN_BYTES;
+    net_filter(nic);
     return START_OK;
 }
 
@@ -307,6 +311,11 @@ void net_break(struct nic *nic, const char *why)
     virtio_pci_silence(nic->dev);
     vq_reset(&nic->rx);
     vq_reset(&nic->tx); /* its tokens: nic_tx_reap() */
+    if (nic->ctrl.desc != NULL) {
+        vq_reset(&nic->ctrl);
+        while (vq_detach(&nic->ctrl) != NULL)
+            ; /* commands that were not answered */
+    }
     while ((buf = vq_detach(&nic->rx)) != NULL) {
         pktbuf_from_device(buf);
         pktbuf_pool_put(buf);

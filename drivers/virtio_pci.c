@@ -50,7 +50,7 @@ enum cfg_type {
     CFG_TYPES,
 };
 
-#define QUEUES_MAX         2u
+#define QUEUES_MAX         3u
 #define RESET_TIMEOUT_NS   NS_PER_SEC
 #define GENERATION_RETRIES 16
 

@@ -29,10 +29,10 @@ static const uint8_t mac[6] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 };
 
 void fake_virtio_reset(void)
 {
-    fake_queue_close(&fake_dev.queue[0]);
-    fake_queue_close(&fake_dev.queue[1]);
+    for (unsigned i = 0; i < FAKE_QUEUES; i++)
+        fake_queue_close(&fake_dev.queue[i]);
     fake_dev = (struct virtio_pci){ .offered = 1ull << 32 | 1 << 5 | 1 << 16 | fake_ring_features,
-                                    .queue_size_max = { 256, 256 },
+                                    .queue_size_max = { 256, 256, 64 },
                                     .msix_entries = 3,
                                     .msix_usable = 3,
                                     .intx = -1,
@@ -87,7 +87,7 @@ bool virtio_pci_reset(struct virtio_pci *dev)
     dev->resets++;
     if (dev->no_reset)
         return false;
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < FAKE_QUEUES; i++) {
         dev->enabled[i] = false;
         dev->vector_queue[i] = VIRTIO_NO_VECTOR;
         fake_queue_close(&dev->queue[i]);
@@ -180,10 +180,28 @@ bool virtio_pci_queue_start(struct virtio_pci *dev, unsigned queue, const struct
     return true;
 }
 
+/* Commands that only set something: one buffer to read, one byte to write. */
+static void obey(struct virtio_pci *dev)
+{
+    struct fake_chain chain;
+
+    while (dev->ctrl != CTRL_SILENT && fake_take(&dev->queue[2], &chain)) {
+        assert_int_equal(chain.count, 2);
+        assert_true(chain.seg[0].len == 3 && !chain.seg[0].write);
+        assert_true(chain.seg[1].len == 1 && chain.seg[1].write);
+        assert_true(dev->command_count < 8);
+        memcpy(dev->commands[dev->command_count++], chain.seg[0].data, 3);
+        *chain.seg[1].data = dev->ctrl == CTRL_REFUSES;
+        fake_use(&dev->queue[2], chain.head, 1);
+    }
+}
+
 void virtio_pci_notify(const struct virtio_pci *dev, unsigned queue)
 {
     assert_true(dev->status & VIRTIO_STATUS_DRIVER_OK); /* §3.1.1: never before */
     fake_dev.kicks[queue]++;
+    if (queue == 2)
+        obey(&fake_dev);
 }
 
 bool virtio_pci_config_read16(struct virtio_pci *dev, unsigned offset, uint16_t *value)

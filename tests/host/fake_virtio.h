@@ -1,5 +1,5 @@
 /*
- * A virtio device in place of drivers/virtio_pci.c: features, status, configuration, two queues
+ * A virtio device in place of drivers/virtio_pci.c: features, status, configuration, three queues
  * played by fake_device.c. It checks that the steps of virtio 1.2 §3.1.1 come in their order.
  */
 #ifndef TESTS_FAKE_VIRTIO_H
@@ -8,24 +8,29 @@
 #include "fake_device.h"
 #include "virtio_pci.h"
 
+#define FAKE_QUEUES 3 /* receive, transmit, control */
+
 struct virtio_pci {
     /* set by the test, before nic_probe() */
     bool absent, no_reset, refuses_features;
     uint64_t offered;
     uint8_t config[16];
-    unsigned queue_size_max[2];
+    unsigned queue_size_max[FAKE_QUEUES];
     unsigned msix_entries, msix_usable; /* in the table; that the device has resources for */
     bool no_intx;
     uint8_t isr;
+    enum { CTRL_OBEYS, CTRL_REFUSES, CTRL_SILENT } ctrl;
 
     /* seen by the test */
     uint64_t accepted;
     uint8_t status;
-    unsigned resets, silenced, kicks[2];
-    unsigned vector_config, vector_queue[2];
+    unsigned resets, silenced, kicks[FAKE_QUEUES];
+    unsigned vector_config, vector_queue[FAKE_QUEUES];
     int msix[4], intx; /* vectors: what irq_request() returned */
-    bool enabled[2];
-    struct fake_queue queue[2];
+    bool enabled[FAKE_QUEUES];
+    struct fake_queue queue[FAKE_QUEUES];
+    uint8_t commands[8][3]; /* class, command, first byte */
+    unsigned command_count;
 };
 
 extern struct virtio_pci fake_dev;

@@ -44,6 +44,11 @@ WEAK bool context_is_bottom_half(void)
 {
     return fake_context == CONTEXT_SOFTIRQ;
 }
+WEAK void time_spin_ns(uint64_t ns)
+{
+    fake_time_ns += ns;
+}
+
 WEAK uint64_t time_ns(void)
 {
     return fake_time_ns;

@@ -153,8 +153,70 @@ static void test_features(void **state)
     assert_true(dev->accepted == (1ull << 32 | 1 << 16 | 1 << 5 | 1 << 3 | /* not offloads */
                                   1 << 0 | 1 << 1 | 1 << 11 | 1 << 12 |    /* csum, tso */
                                   1 << 7 | 1 << 8 | 1 << 15 |              /* the same, received */
+                                  1 << 17 | 1 << 18 |                      /* ctrl_vq, ctrl_rx */
                                   RING_FEATURES));
     assert_int_equal(nic_mtu(nic), 1400);
+}
+
+#define CTRL (1u << 17 | 1u << 18)
+
+static void check_filter_commands(unsigned times)
+{
+    static const uint8_t allmulti_on[] = { 0, 1, 1 }, promisc_off[] = { 0, 0, 0 };
+
+    assert_int_equal(dev->command_count, 2 * times);
+    for (unsigned i = 0; i < times; i++) {
+        assert_memory_equal(dev->commands[2 * i], allmulti_on, 3);
+        assert_memory_equal(dev->commands[2 * i + 1], promisc_off, 3);
+    }
+}
+
+/* The device is told to drop what is for others, and again after a reset. */
+static void test_control(void **state)
+{
+    (void)state;
+    dev->offered |= CTRL;
+    start();
+    assert_int_equal(dev->vector_queue[2], VIRTIO_NO_VECTOR);
+    assert_false(fake_wants_interrupt(&dev->queue[2]));
+    check_filter_commands(1);
+    nic_reset(nic, "test");
+    assert_true(nic_recover(nic));
+    check_filter_commands(2);
+
+    teardown(state);
+    setup(state);
+    dev->offered |= 1u << 17; /* commands, but none of these */
+    start();
+    check_filter_commands(0);
+}
+
+/* One that takes none, or never answers: the card works as without, and nothing waits for ever. */
+static void test_control_refused(void **state)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t before = fake_time_ns;
+
+        dev->offered |= CTRL;
+        dev->ctrl = i == 0 ? CTRL_REFUSES : CTRL_SILENT;
+        start();
+        assert_true(receive(1, 60));
+        assert_true(nic_rx_pending(nic));
+        assert_true(fake_time_ns - before <= (i == 0 ? 0 : 200 * NS_PER_MS));
+        nic_reset(nic, "test");
+        assert_true(nic_recover(nic));
+        teardown(state);
+        setup(state);
+    }
+}
+
+/* It offers a queue that it does not have. */
+static void test_no_control_queue(void **state)
+{
+    (void)state;
+    dev->offered |= CTRL;
+    dev->queue_size_max[2] = 0;
+    assert_null(nic_probe());
 }
 
 static void test_insane_mtu(void **state)
@@ -1545,6 +1607,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_probe),
         TEST(test_features),
+        TEST(test_control),
+        TEST(test_control_refused),
+        TEST(test_no_control_queue),
         TEST(test_insane_mtu),
         TEST(test_refusals),
         TEST(test_odd_ring_sizes),

@@ -62,11 +62,11 @@ TEST_cmd_pci := kernel/json.c kernel/fmt.c
 TEST_pci_config := drivers/pci_config.c tests/host/fake_hw.c
 HOST_EXTRA_pci_config := $(FAKE_HW)
 TEST_pktbuf := drivers/pktbuf.c
-TEST_virtio_net := drivers/virtio_net.c drivers/virtio_net_merge.c drivers/virtio_net_setup.c drivers/virtio_net_features.c drivers/virtqueue.c drivers/pktbuf.c \
+TEST_virtio_net := drivers/virtio_net.c drivers/virtio_net_merge.c drivers/virtio_net_ctrl.c drivers/virtio_net_setup.c drivers/virtio_net_features.c drivers/virtqueue.c drivers/pktbuf.c \
                    drivers/virtio_net_stall.c drivers/virtio_net_naive.c kernel/fmt.c tests/host/fake_device.c tests/host/fake_virtio.c tests/host/fake_hw.c
 HOST_EXTRA_virtio_net := $(FAKE_HW) -include tests/host/barrier_hook.h
 TEST_watchdog := net/watchdog.c net/watchdog_step.c net/napi.c net/rx_adapt.c net/rx_policy.c net/rx_observe.c \
-                 drivers/virtio_net.c drivers/virtio_net_merge.c drivers/virtio_net_setup.c drivers/virtio_net_features.c drivers/virtio_net_stall.c drivers/virtio_net_naive.c drivers/virtqueue.c \
+                 drivers/virtio_net.c drivers/virtio_net_merge.c drivers/virtio_net_ctrl.c drivers/virtio_net_setup.c drivers/virtio_net_features.c drivers/virtio_net_stall.c drivers/virtio_net_naive.c drivers/virtqueue.c \
                  drivers/pktbuf.c kernel/fmt.c tests/host/fake_device.c tests/host/fake_virtio.c tests/host/fake_hw.c
 HOST_EXTRA_watchdog := $(FAKE_HW) -include tests/host/barrier_hook.h
 TEST_trace := tests/host/fake_hw.c # includes drivers/trace.c

@@ -5,6 +5,7 @@ shares (`shared`, on user networking; `wired`, on raw frames). Tests marked with
 xdist_group run in the same worker, so with -n 2 at most two guests are busy at a time.
 """
 
+import contextlib
 import os
 import subprocess
 
@@ -62,11 +63,23 @@ def shared_guest():
         yield guest
 
 
-@pytest.fixture(scope="session")
-def wired_guest():
-    with qemu.Guest(cfg=WIRED_CFG, net="wire") as guest:
+@contextlib.contextmanager
+def boot_wired(cfg=""):
+    with qemu.Guest(cfg=WIRED_CFG + cfg, net="wire") as guest:
         guest.wait_prompt()
         guest.wait_for("(link-local)")  # before that its IPv6 address is tentative (RFC 4862)
+        yield guest
+
+
+@pytest.fixture(scope="session")
+def wired_guest():
+    with boot_wired() as guest:
+        yield guest
+
+
+@pytest.fixture(scope="session")
+def promiscuous_guest():
+    with boot_wired("offloads = -ctrl_rx\n") as guest:
         yield guest
 
 
@@ -89,13 +102,28 @@ def wired(wired_guest):
     return wired_guest
 
 
+@pytest.fixture
+def promiscuous(promiscuous_guest):
+    """The same, but the card hands it what is for others, too."""
+    still_there(promiscuous_guest).wire.drain()
+    return promiscuous_guest
+
+
+def compiled(name, folder):
+    """The program of tests/qemu/NAME.c."""
+    source = qemu.TOP / "tests/qemu" / f"{name}.c"
+    subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-o", folder / name, source], check=True)
+    return folder / name
+
+
 @pytest.fixture(scope="session")
 def load_client(tmp_path_factory):
-    """The program of load.c."""
-    program = tmp_path_factory.mktemp("load") / "load"
-    source = qemu.TOP / "tests/qemu/load.c"
-    subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-o", program, source], check=True)
-    return program
+    return compiled("load", tmp_path_factory.mktemp("load"))
+
+
+@pytest.fixture(scope="session")
+def lossy_program(tmp_path_factory):
+    return compiled("lossy", tmp_path_factory.mktemp("lossy"))
 
 
 @pytest.fixture(scope="session")

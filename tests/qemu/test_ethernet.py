@@ -115,10 +115,10 @@ def test_handshake_and_isn_differ(wired):
 # ------------------------------------------------------------ what must be counted
 
 
-def test_runts_below_an_ethernet_header(wired):
-    with counted(wired, r"^nic\.rx_queue_0_drop_runt", 13, exactly=True):
+def test_runts_below_an_ethernet_header(promiscuous):
+    with counted(promiscuous, r"^nic\.rx_queue_0_drop_runt", 13, exactly=True):
         for length in range(1, 14):
-            wired.wire.send(bytes(Ether(src=Wire.MAC, dst=GUEST_MAC))[:length])
+            promiscuous.wire.send(bytes(Ether(src=Wire.MAC, dst=GUEST_MAC))[:length])
 
 
 @pytest.mark.parametrize("frame, counter, count", [
@@ -223,11 +223,20 @@ def test_unknown_ethertype(wired):
             wired.wire.send(ether(type=0x88B5 + number % 2) / Raw(bytes(46)))
 
 
-def test_unicast_to_another_mac(wired):
-    with counted(wired, r"^stack\.rx_other_host", 10, exactly=True):
-        for _ in range(10):
-            wired.wire.send(ether("52:54:00:99:99:99") / ip() / ICMP(id=0x3300) / b"x")
-        no_reply(wired, is_echo_reply(0x3300))
+def send_to_another(guest):
+    for _ in range(10):
+        guest.wire.send(ether("52:54:00:99:99:99") / ip() / ICMP(id=0x3300) / b"x")
+    no_reply(guest, is_echo_reply(0x3300))
+
+
+def test_unicast_to_another_mac(promiscuous):
+    with counted(promiscuous, r"^stack\.rx_other_host", 10, exactly=True):
+        send_to_another(promiscuous)
+
+
+def test_the_card_drops_unicast_to_another_mac(wired):
+    with counted(wired, r"^stack\.rx_other_host", 0, exactly=True):
+        send_to_another(wired)
 
 
 # ------------------------------------------------------------ fragments
