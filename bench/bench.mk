@@ -10,6 +10,15 @@ $(BENCH)/wake: bench/wake.c | deps-build
 	@mkdir -p $(@D)
 	@$(HOSTCC) -std=gnu11 -O2 $(WARN) $< -pthread -o $@
 
+# QEMU's header is fetched, not ours: no warnings from it.
+PLUGIN := $(BENCH)/plugin/insn.so
+$(BENCH)/plugin/include/qemu-plugin.h: scripts/fetch-qemu-plugin.sh | deps-build
+	@scripts/fetch-qemu-plugin.sh $(abspath $@)
+	@touch $@
+
+$(PLUGIN): bench/plugin/insn.c $(BENCH)/plugin/include/qemu-plugin.h
+	@$(HOSTCC) -std=gnu11 -O2 $(WARN) -shared -fPIC -isystem $(BENCH)/plugin/include $< -o $@
+
 # An app that discards UDP, in a build folder of its own.
 $(BENCH)/sink.img: FORCE
 	@$(MAKE) --no-print-directory APP=sink BUILD=$(BUILD)/sink image

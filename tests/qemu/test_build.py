@@ -24,7 +24,8 @@ def tree(tmp_path):
     """A tree with scripts and nothing else, no cache, and no apt on the PATH."""
     (tmp_path / "scripts").mkdir()
     (tmp_path / "third_party").mkdir()
-    shutil.copy(TOP / "scripts" / "fetch-lwip.sh", tmp_path / "scripts")
+    for script in ("fetch-lwip.sh", "debian-source.sh"):
+        shutil.copy(TOP / "scripts" / script, tmp_path / "scripts")
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in ("sh", "sha256sum", "cut", "mkdir", "cp", "mv", "rm", "tar", "xz", "ln", "dirname",
