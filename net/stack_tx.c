@@ -34,6 +34,23 @@ static bool tx_has_headroom(const struct pbuf *p)
            (const uint8_t *)p->payload >= (const uint8_t *)(p + 1) + NIC_TX_HEADROOM;
 }
 
+/* What TCP sends by reference (PBUF_ROM) is its app's, who may give it up whenever it is
+ * acknowledged or the connection ends: were it a received buffer, the NIC would write the next
+ * frame into what the device still reads. */
+static void tx_begin(const struct pbuf *p)
+{
+    for (; p != NULL; p = p->next)
+        if (p->type_internal == PBUF_ROM)
+            pktbuf_tx_begin(p->payload);
+}
+
+static void tx_end(const struct pbuf *p)
+{
+    for (; p != NULL; p = p->next)
+        if (p->type_internal == PBUF_ROM)
+            pktbuf_tx_end(p->payload);
+}
+
 /* Queue a chain, of which the caller gives one reference away. */
 static err_t tx_queue(struct pbuf *p, const struct nic_seg *segs, unsigned count)
 {
@@ -47,6 +64,8 @@ static err_t tx_queue(struct pbuf *p, const struct nic_seg *segs, unsigned count
         pbuf_free(p);
         return ERR_MEM;
     }
+    if (p->next != NULL)
+        tx_begin(p->next);
     stack.stats.tx_frames++;
     return ERR_OK;
 }
@@ -84,6 +103,8 @@ void stack_tx_complete(void)
     if (stack.nic == NULL)
         return;
     while ((p = nic_tx_reap(stack.nic)) != NULL) {
+        if (p->next != NULL)
+            tx_end(p->next);
         pbuf_free(p);
         room = true;
     }

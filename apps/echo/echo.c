@@ -107,9 +107,8 @@ static err_t echo_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err
 }
 
 /*
- * The peer has `len` more bytes of the echo: their buffers go back to the NIC, and the window
- * opens by as much. (A retransmission that is still in the transmit ring may now carry other
- * bytes; its checksum is wrong then, and the peer has that part already.)
+ * The peer has `len` more bytes of the echo: their buffers go back to the NIC (when the device has
+ * sent the last retransmission that refers to them), and the window opens by as much.
  */
 static err_t echo_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 {

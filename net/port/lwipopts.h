@@ -60,11 +60,13 @@ void lwip_port_free(void *p);
 
 #define PBUF_LINK_ENCAPSULATION_HLEN 12 /* NIC_TX_HEADROOM: virtio's header before each frame */
 
-#define LWIP_ARP              1
-#define ARP_TABLE_SIZE        64 /* hosts of the local net that we talk with at once */
-#define ARP_QUEUEING          1  /* keep more than the last packet while an address is asked for */
-#define ARP_QUEUE_LEN         4  /* held by reference: bounds what an absent host makes us hold */
-#define MEMP_NUM_ARP_QUEUE    64
+#define LWIP_ARP           1
+#define ARP_TABLE_SIZE     64 /* hosts of the local net that we talk with at once */
+#define ARP_QUEUEING       1  /* keep more than the last packet while an address is asked for */
+#define ARP_QUEUE_LEN      4  /* held by reference: bounds what an absent host makes us hold */
+#define MEMP_NUM_ARP_QUEUE 64
+/* While a frame waits for an address, what it refers to may be given up by its app: copied. */
+#define PBUF_NEEDS_COPY(p)    (!((p)->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS))
 #define ETHARP_SUPPORT_VLAN   0 /* tagged frames are not ours: counted as rx_vlan and dropped */
 #define LWIP_NETIF_HWADDRHINT 1 /* each PCB remembers its ARP entry: no search per packet */
 

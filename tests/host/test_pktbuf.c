@@ -163,6 +163,54 @@ static void test_owners_are_asserted(void **state)
     EXPECT_PANIC(pktbuf_to_device(buf));
 }
 
+/* A buffer that frames in the transmit ring refer to is used again when the last of them is done:
+ * freed meanwhile or not. Other memory is nobody's business here. */
+static void test_sent_by_reference(void **state)
+{
+    static const char elsewhere[64];
+    struct pktbuf_stats stats;
+    struct pktbuf *buf;
+
+    (void)state;
+    assert_true(init(2048, 8));
+    pktbuf_tx_begin(elsewhere);
+    pktbuf_tx_end(elsewhere);
+    for (unsigned i = 0; i < 2000; i++) /* one of each page */
+        assert_non_null(pktbuf_alloc());
+    buf = pktbuf_alloc();
+    pktbuf_tx_begin(buf->frame);
+    pktbuf_tx_begin(buf->frame + PKTBUF_FRAME_MAX - 1);
+    pktbuf_free(buf);
+    pktbuf_tx_end(buf->frame);
+    pktbuf_stats(&stats);
+    assert_int_equal(stats.free, 47);
+    assert_ptr_not_equal(pktbuf_alloc(), buf);
+    EXPECT_PANIC(pktbuf_free(buf));
+    pktbuf_tx_end(buf->frame + 100);
+    assert_ptr_equal(pktbuf_alloc(), buf);
+
+    pktbuf_tx_begin(buf->frame);
+    pktbuf_tx_end(buf->frame);
+    assert_int_equal(buf->owner, PKTBUF_HELD);
+    EXPECT_PANIC(pktbuf_tx_end(buf->frame));
+    pktbuf_free(buf);
+    EXPECT_PANIC(pktbuf_tx_begin(buf->frame));
+}
+
+#ifdef TOPHALF_DEBUG
+static void test_write_after_free(void **state)
+{
+    struct pktbuf *buf;
+
+    (void)state;
+    assert_true(init(1024, 1));
+    buf = pktbuf_alloc();
+    pktbuf_free(buf);
+    buf->frame[PKTBUF_FRAME_MAX - 1] = 1;
+    EXPECT_PANIC(pktbuf_alloc());
+}
+#endif
+
 static void test_context_is_asserted(void **state)
 {
     struct pktbuf *buf;
@@ -185,6 +233,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_all_slots, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lifo, setup, teardown),
         cmocka_unit_test_setup_teardown(test_owners_are_asserted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sent_by_reference, setup, teardown),
+#ifdef TOPHALF_DEBUG
+        cmocka_unit_test_setup_teardown(test_write_after_free, setup, teardown),
+#endif
         cmocka_unit_test_setup_teardown(test_context_is_asserted, setup, teardown),
     };
 

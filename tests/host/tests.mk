@@ -62,6 +62,8 @@ TEST_cmd_pci := kernel/json.c kernel/fmt.c
 TEST_pci_config := drivers/pci_config.c tests/host/fake_hw.c
 HOST_EXTRA_pci_config := $(FAKE_HW)
 TEST_pktbuf := drivers/pktbuf.c
+TEST_pktbuf_debug := drivers/pktbuf.c
+HOST_EXTRA_pktbuf_debug := -DTOPHALF_DEBUG
 TEST_virtio_net := drivers/virtio_net.c drivers/virtio_net_merge.c drivers/virtio_net_ctrl.c drivers/virtio_net_setup.c drivers/virtio_net_features.c drivers/virtqueue.c drivers/pktbuf.c \
                    drivers/virtio_net_stall.c drivers/virtio_net_naive.c kernel/fmt.c tests/host/fake_device.c tests/host/fake_virtio.c tests/host/fake_hw.c
 HOST_EXTRA_virtio_net := $(FAKE_HW) -include tests/host/barrier_hook.h

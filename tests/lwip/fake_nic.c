@@ -19,6 +19,8 @@ const uint8_t fake_nic_mac_address[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
 
 #define POOL_TOTAL 512
 
+static struct pktbuf *handed_out[POOL_TOTAL]; /* the first fake_nic.buffers_out of them */
+
 bool pktbuf_pool_init(unsigned count)
 {
     (void)count;
@@ -35,15 +37,53 @@ struct pktbuf *pktbuf_alloc(void)
     buf = aligned_alloc(PKTBUF_SIZE, PKTBUF_SIZE);
     memset(buf, 0xa5, PKTBUF_SIZE);
     buf->frame = (uint8_t *)buf + PKTBUF_FRAME_OFFSET;
-    fake_nic.buffers_out++;
+    buf->owner = PKTBUF_HELD;
+    buf->tx_refs = 0;
+    handed_out[fake_nic.buffers_out++] = buf;
     return buf;
+}
+
+static unsigned find_out(const void *data)
+{
+    unsigned i = 0;
+
+    while (i < fake_nic.buffers_out && (uintptr_t)data - (uintptr_t)handed_out[i] >= PKTBUF_SIZE)
+        i++;
+    return i;
 }
 
 void pktbuf_free(struct pktbuf *buf)
 {
-    ASSERT(fake_nic.buffers_out > 0);
-    fake_nic.buffers_out--;
+    unsigned i = find_out(buf);
+
+    ASSERT(i < fake_nic.buffers_out && buf->owner == PKTBUF_HELD);
+    if (buf->tx_refs != 0) {
+        buf->owner = PKTBUF_LINGERS;
+        return;
+    }
+    handed_out[i] = handed_out[--fake_nic.buffers_out];
     free(buf);
+}
+
+void pktbuf_tx_begin(const void *data)
+{
+    unsigned i = find_out(data);
+
+    if (i < fake_nic.buffers_out)
+        handed_out[i]->tx_refs++;
+}
+
+void pktbuf_tx_end(const void *data)
+{
+    unsigned i = find_out(data);
+
+    if (i == fake_nic.buffers_out)
+        return;
+    ASSERT(handed_out[i]->tx_refs > 0);
+    if (--handed_out[i]->tx_refs == 0 && handed_out[i]->owner == PKTBUF_LINGERS) {
+        handed_out[i]->owner = PKTBUF_HELD;
+        pktbuf_free(handed_out[i]);
+    }
 }
 
 void pktbuf_stats(struct pktbuf_stats *out)
@@ -241,6 +281,29 @@ static void send_one(const uint8_t *whole, size_t len, const struct nic_seg *seg
         finish_checksum(f, offload);
 }
 
+static void keep_in_flight(const struct nic_seg *segs, unsigned count, const uint8_t *whole,
+                           size_t len, void *token)
+{
+    struct in_flight *in = &fake_nic.in_flight[fake_nic.outstanding++];
+
+    ASSERT(fake_nic.outstanding <= SENT_MAX);
+    in->token = token;
+    in->count = count;
+    memcpy(in->segs, segs, count * sizeof(segs[0]));
+    in->bytes = malloc(len);
+    memcpy(in->bytes, whole, len);
+}
+
+/* Until now the device may have read it: nobody may have changed it (or freed it: ASan). */
+static void check_in_flight(struct in_flight *in)
+{
+    size_t at = 0;
+
+    for (unsigned i = 0; i < in->count; at += in->segs[i++].len)
+        ASSERT(memcmp(in->bytes + at, in->segs[i].data, in->segs[i].len) == 0);
+    free(in->bytes);
+}
+
 bool nic_tx(struct nic *nic, const struct nic_seg *segs, unsigned count,
             const struct nic_tx_offload *offload, void *token)
 {
@@ -263,7 +326,7 @@ bool nic_tx(struct nic *nic, const struct nic_seg *segs, unsigned count,
         cut_super(whole, len, offload, token);
     else
         send_one(whole, len, segs, count, offload, token);
-    fake_nic.token[fake_nic.outstanding++] = token;
+    keep_in_flight(segs, count, whole, len, token);
     return true;
 }
 
@@ -274,9 +337,11 @@ void *nic_tx_reap(struct nic *nic)
     (void)nic;
     if (fake_nic.hold || fake_nic.outstanding == 0)
         return NULL;
-    token = fake_nic.token[0];
+    token = fake_nic.in_flight[0].token;
+    check_in_flight(&fake_nic.in_flight[0]);
     fake_nic.outstanding--;
-    memmove(fake_nic.token, fake_nic.token + 1, fake_nic.outstanding * sizeof(void *));
+    memmove(fake_nic.in_flight, fake_nic.in_flight + 1,
+            fake_nic.outstanding * sizeof(fake_nic.in_flight[0]));
     return token;
 }
 

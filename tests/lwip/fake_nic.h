@@ -20,6 +20,14 @@ struct sent_frame {
     void *token;
 };
 
+/* Outstanding: what the device was told to read has to be the same when it is done. */
+struct in_flight {
+    void *token;
+    unsigned count;
+    struct nic_seg segs[NIC_TX_SEGS_MAX];
+    uint8_t *bytes; /* as they were */
+};
+
 struct fake_nic {
     unsigned ring_room; /* frames that nic_tx() takes before it says full */
     bool hold;          /* completions stay in the device */
@@ -30,7 +38,7 @@ struct fake_nic {
     struct sent_frame sent[SENT_MAX]; /* since fake_nic_clear() */
     unsigned sent_count;
     unsigned sent_at_kick, out_at_refill; /* sent_count, buffers_out when it was last called */
-    void *token[SENT_MAX];                /* outstanding, oldest first */
+    struct in_flight in_flight[SENT_MAX]; /* oldest first */
     unsigned buffers_out;                 /* of the pool, not given back */
 };
 extern struct fake_nic fake_nic;

@@ -38,6 +38,11 @@ static err_t app_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
         tcp_write(pcb, p->payload, p->len, TCP_WRITE_FLAG_COPY);
     else if (app.mode == APP_REPLY_BY_REFERENCE)
         tcp_write(pcb, app_page, app_page_len, 0);
+    if (app.mode == APP_ECHO_BY_REFERENCE) {
+        tcp_write(pcb, p->payload, p->len, 0);
+        app.held = p;
+        return ERR_OK;
+    }
     pbuf_free(p);
     if (app.mode == APP_CLOSE) {
         app.pcb = NULL;
@@ -46,10 +51,27 @@ static err_t app_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
     return ERR_OK;
 }
 
+static void app_drop_held(void)
+{
+    if (app.held != NULL)
+        pbuf_free(app.held);
+    app.held = NULL;
+}
+
+static err_t app_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
+{
+    (void)arg;
+    (void)pcb;
+    (void)len;
+    app_drop_held();
+    return ERR_OK;
+}
+
 static void app_err(void *arg, err_t err)
 {
     (void)arg;
     (void)err;
+    app_drop_held();
     app.errors++;
     app.pcb = NULL;
 }
@@ -61,6 +83,7 @@ static err_t app_accept(void *arg, struct tcp_pcb *pcb, err_t err)
     app.accepted++;
     app.pcb = pcb;
     tcp_recv(pcb, app_recv);
+    tcp_sent(pcb, app_sent);
     tcp_err(pcb, app_err);
     return ERR_OK;
 }

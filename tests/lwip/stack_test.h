@@ -17,7 +17,14 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-enum app_mode { APP_DISCARD, APP_ECHO, APP_REPLY_BY_REFERENCE, APP_CLOSE, APP_REFUSE };
+enum app_mode {
+    APP_DISCARD,
+    APP_ECHO,
+    APP_REPLY_BY_REFERENCE,
+    APP_CLOSE,
+    APP_REFUSE,
+    APP_ECHO_BY_REFERENCE /* one segment, that it holds until the peer has it */
+};
 
 struct app_state {
     enum app_mode mode;
@@ -27,6 +34,7 @@ struct app_state {
     unsigned tail;       /* the bytes behind it, added up */
     uint32_t hash;       /* of all data: h = h * 31 + byte */
     struct tcp_pcb *pcb;
+    struct pbuf *held;
 };
 extern struct app_state app;
 extern const char app_page[]; /* what it sends by reference */

@@ -202,6 +202,31 @@ static void test_acknowledged_but_still_in_the_ring(void **state)
     fake_nic.hold = false;
 }
 
+/* What an app sends from a received buffer stays as it is until the device has read it: whether
+ * the peer acknowledges it before that, or resets the connection. */
+static void test_freed_but_still_in_the_ring(void **state)
+{
+    struct client c;
+
+    (void)state;
+    app.mode = APP_ECHO_BY_REFERENCE;
+    for (unsigned reset = 0; reset < 2; reset++) {
+        client_connect(&c, 40006 + reset);
+        fake_nic.hold = true;
+        client_send(&c, PSH | ACK, "0123456789", 10);
+        assert_ptr_equal(last_sent()->seg_data[1], app.held->payload);
+        c.ack += 10;
+        client_send(&c, reset ? RST : ACK, NULL, 0);
+        assert_null(app.held); /* for the app that is over */
+        assert_int_equal(fake_nic.buffers_out, 1);
+        assert_int_equal(glue().rx_held, 0);
+        fake_nic.hold = false;
+        stack_tx_complete(); /* the device compares */
+        assert_int_equal(fake_nic.buffers_out, 0);
+    }
+    app.pcb = NULL;
+}
+
 /* No retransmission of a segment that the device has not sent yet. */
 static void test_no_retransmission_while_queued(void **state)
 {
@@ -487,6 +512,7 @@ int run_tcp_tests(void)
         STACK_TEST(test_every_round_refills_the_ring),
         STACK_TEST(test_window_that_closes_on_the_last_byte),
         STACK_TEST(test_acknowledged_but_still_in_the_ring),
+        STACK_TEST(test_freed_but_still_in_the_ring),
         STACK_TEST(test_no_retransmission_while_queued),
         STACK_TEST(test_long_chain_is_copied),
         STACK_TEST(test_merged_segments),

@@ -27,8 +27,9 @@
 /* Who a buffer belongs to; asserted at every change. */
 enum pktbuf_owner {
     PKTBUF_POOL,
-    PKTBUF_HELD,   /* the driver, the stack, the app */
-    PKTBUF_DEVICE, /* posted on a ring */
+    PKTBUF_HELD,    /* the driver, the stack, the app */
+    PKTBUF_DEVICE,  /* posted on a ring */
+    PKTBUF_LINGERS, /* freed, but a frame in the transmit ring still refers to it */
 };
 
 struct pktbuf {
@@ -39,7 +40,8 @@ struct pktbuf {
     uint8_t owner;       /* enum pktbuf_owner */
     bool checked;        /* received: the device vouches for the transport's checksum */
     uint16_t trace;      /* drivers/trace.c; means something only while a trace is armed */
-    uint8_t pad[32];
+    uint16_t tx_refs;    /* frames in the transmit ring that refer to bytes of it */
+    uint8_t pad[30];
     uint8_t priv[PKTBUF_PRIV]; /* the upper layer's, kept across alloc and free */
 };
 
@@ -54,8 +56,18 @@ bool pktbuf_pool_init(unsigned count);
  * owns it. frame is set to the default headroom. Bottom half. */
 struct pktbuf *pktbuf_alloc(void);
 
-/* Give a buffer that the caller holds back; twice panics. Bottom half. */
+/* Give a buffer that the caller holds back; twice panics. While frames in the transmit ring refer
+ * to it, it is not used again. Bottom half. */
 void pktbuf_free(struct pktbuf *buf);
+
+/*
+ * A frame that is queued for the device refers to this memory; does no more. Where that is in a
+ * packet buffer (an app may answer by reference to what it received) the buffer is kept from being
+ * filled anew meanwhile, whoever frees it for whatever reason; other memory is not looked at.
+ * Bottom half.
+ */
+void pktbuf_tx_begin(const void *data);
+void pktbuf_tx_end(const void *data);
 
 struct pktbuf_stats {
     unsigned total, free;
