@@ -7,10 +7,12 @@ def grown(before, after):
     return {name: value - before[name] for name, value in after.items() if name in before}
 
 
-def check(c):
+def check(c, strangers=False):
     """Every received packet is counted once in each layer, and every sent one.
 
     `c` is what Guest.counters() gives, or the difference of two. Fragments are not thought of.
+    strangers: there may be IPv6 packets for others (Linux's own multicasts; a corrupted address,
+    which no header checksum tells from a right one): lwIP drops them without counting them.
     """
     taken = c["nic.rx_queue_0_packets"]
     unwanted = sum(c[f"stack.rx_{why}"] for why in ("vlan", "ethertype", "other_host", "truncated"))
@@ -21,7 +23,8 @@ def check(c):
     assert c["stack.rx_frames"] == passed_on, c
 
     transports = sum(c[f"{name}.recv"] for name in ("udp", "tcp", "icmp", "icmp6"))
-    assert c["ip.recv"] + c["ip6.recv"] == transports + c["ip.drop"] + c["ip6.drop"], c
+    lost = c["ip.recv"] + c["ip6.recv"] - transports - c["ip.drop"] - c["ip6.drop"]
+    assert lost == 0 or (strangers and 0 < lost <= c["ip6.recv"]), (lost, c)
 
     assert c["nic.tx_queue_0_packets"] == c["stack.tx_frames"], c
 

@@ -215,7 +215,8 @@ class Guest:
         files    {name on the boot volume: bytes, or None to delete it}
         nic      options of virtio-net-pci ("vectors=0")
         net      "user" (self.port is forwarded to port 80), "wire" (self.wire), "both" (on one
-                 hub), "dgram" (a wire that nobody listens on), or None for a machine without a NIC
+                 hub), "dgram" (a wire that nobody listens on), or None for a machine without a
+                 NIC; or a function that returns QEMU's arguments: net(id, files to hand down)
         reboots  let a reset start the machine again, instead of ending QEMU
         args     further QEMU arguments
         """
@@ -285,6 +286,8 @@ class Guest:
 
     def _back_ends(self, net, fds):
         """QEMU's arguments for the other end of its NIC; n0 is what the NIC is led to."""
+        if callable(net):
+            return net("n0", fds)
         if net == "user":
             return self._user_net("n0")
         if net == "wire":
