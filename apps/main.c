@@ -23,6 +23,7 @@
 #include <kernel/serial.h>
 #include <kernel/time.h>
 #include <kernel/timer.h>
+#include <net/copies.h>
 #include <net/ipconf.h>
 #include <net/napi.h>
 #include <net/stack.h>
@@ -37,6 +38,7 @@ static void start_network(void)
     nic = nic_probe();   /* PCI, virtio features, rings; interrupts still masked */
     context_boot_done(); /* bottom halves share memory from here on */
     stack_init(nic);     /* lwIP on top of it */
+    copies_init();       /* none, unless they are to be measured */
     ipconf_start();      /* static address, or DHCP with a fallback; SLAAC */
     napi_init(nic);      /* interrupts from here on: the bottom half owns the rings */
 

@@ -1,12 +1,13 @@
 /*
  * The commands that show and change how packets are received: `mode`, `budget`, `defer-us`,
- * `usecs`; and `softnet`, in the layout of /proc/net/softnet_stat with headings. Main context.
+ * `usecs`, `copies`; and `softnet`, in the layout of /proc/net/softnet_stat with headings. Main context.
  */
 #include "rx_adapt.h"
 #include "stack_priv.h"
 #include <kernel/console.h>
 #include <kernel/lib.h>
 #include <kernel/softirq.h>
+#include <net/copies.h>
 #include <net/napi.h>
 #include <string.h>
 
@@ -206,6 +207,16 @@ static int cmd_usecs(struct console *con, int argc, char **argv)
     return run_setting(con, argc, argv, &usecs);
 }
 CONSOLE_COMMAND(usecs, "usecs [microseconds]", "time limit of one round of softirqs", cmd_usecs);
+
+static int cmd_copies(struct console *con, int argc, char **argv)
+{
+    static const struct setting copies = { "copies",   "copies each way", 0,
+                                           COPIES_MAX, copies_get,        copies_set };
+
+    return run_setting(con, argc, argv, &copies);
+}
+CONSOLE_COMMAND(copies, "copies [0|1|2]", "copy payload as sockets do, to see what that costs",
+                cmd_copies);
 
 /* ---- softnet ---- */
 

@@ -18,6 +18,7 @@
 #include <lwip/memp.h>
 #include <lwip/priv/memp_priv.h>
 #include <lwip/stats.h>
+#include <net/copies.h>
 #include <net/napi.h>
 #include <net/stack.h>
 #include <string.h>
@@ -154,6 +155,12 @@ static const struct field timewait_fields[] = {
     FIELD(tcp_timewait_stats, acks),
 };
 
+static const struct field copies_fields[] = {
+    FIELD(copies_stats, rx_bytes),
+    FIELD(copies_stats, tx_bytes),
+    FIELD(copies_stats, rx_failed),
+};
+
 static const struct field proto_fields[] = {
     FIELD(stats_proto, recv),   FIELD(stats_proto, xmit),    FIELD(stats_proto, drop),
     FIELD(stats_proto, chkerr), FIELD(stats_proto, lenerr),  FIELD(stats_proto, memerr),
@@ -269,6 +276,7 @@ static void collect(void)
     add_u64("stack", &glue, stack_fields, ARRAY_SIZE(stack_fields));
     add_gauge("timewait", "count", tcp_timewait_count());
     add_u64("timewait", &tcp_timewait_stats, timewait_fields, ARRAY_SIZE(timewait_fields));
+    add_u64("copies", &copies_stats, copies_fields, ARRAY_SIZE(copies_fields));
     collect_lwip();
     net_leave();
     collect_serial();
@@ -331,10 +339,10 @@ static void stats_json(struct console *con, const char *only)
 /* The i-th group's name: for Tab, and to check an argument. */
 static const char *group_name(unsigned i)
 {
-    static const char *const names[] = { "nic",    "pktbuf", "watchdog", "stack", "timewait",
-                                         "etharp", "ip",     "ip_frag",  "icmp",  "udp",
-                                         "tcp",    "ip6",    "ip6_frag", "icmp6", "nd6",
-                                         "mld6",   "memp",   "serial" };
+    static const char *const names[] = { "nic",    "pktbuf", "watchdog", "stack",    "timewait",
+                                         "copies", "etharp", "ip",       "ip_frag",  "icmp",
+                                         "udp",    "tcp",    "ip6",      "ip6_frag", "icmp6",
+                                         "nd6",    "mld6",   "memp",     "serial" };
 
     return i < ARRAY_SIZE(names) ? names[i] : NULL;
 }
@@ -364,6 +372,7 @@ static void stats_reset(void)
     if (stack.nic != NULL)
         nic_reset_stats(stack.nic);
     stack_reset_stats();
+    copies_stats = (struct copies_stats){ 0 };
     for (unsigned i = 0; i < MEMP_MAX; i++)
         lwip_stats.memp[i]->err = 0;
     lwip_stats.etharp = lwip_stats.ip = lwip_stats.ip_frag = lwip_stats.icmp = lwip_stats.udp =

@@ -12,6 +12,7 @@
 #include <kernel/lib.h>
 #include <kernel/printk.h>
 #include <lwip/tcp.h>
+#include <net/copies.h>
 
 /*
  * Bounds on the NIC's buffers that wait here: for a connection, more than a window of full
@@ -56,7 +57,7 @@ static void conn_push(struct echo_conn *conn)
         const struct pbuf *p = conn->held[conn->unsent % HELD_MAX];
 
         /* By reference (no TCP_WRITE_FLAG_COPY). Out of room or memory: later is fine. */
-        if (p->len > 0 && tcp_write(conn->pcb, p->payload, p->len, 0) != ERR_OK)
+        if (p->len > 0 && copies_write(conn->pcb, p->payload, p->len, 0) != ERR_OK)
             break;
         trace_point(TRACE_RESPONSE);
     }
@@ -93,6 +94,7 @@ static err_t echo_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err
     }
     if (conn->next - conn->first + count > HELD_MAX || held_by_all + count > HELD_ALL_MAX)
         return ERR_MEM; /* lwIP keeps it and offers it again */
+    p = copies_receive(p);
     while (p != NULL) { /* one by one: a segment may be a chain */
         struct pbuf *rest = p->next;
 

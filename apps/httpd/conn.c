@@ -23,6 +23,7 @@
 #include <kernel/kmalloc.h>
 #include <kernel/lib.h>
 #include <kernel/panic.h>
+#include <net/copies.h>
 
 /* After our FIN: how long the peer may take to close too (it may still be sending). */
 #define LINGER_NS (5 * NS_PER_SEC)
@@ -201,6 +202,7 @@ static err_t conn_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err
     }
     if (conn->state == CONN_ANSWERING && !conn_may_hold(conn, p))
         return ERR_MEM;
+    p = copies_receive(p);
     if (conn->in != NULL)
         pbuf_cat(conn->in, p);
     else

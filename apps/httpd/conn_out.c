@@ -5,6 +5,7 @@
 #include "conn.h"
 #include <drivers/trace.h>
 #include <kernel/lib.h>
+#include <net/copies.h>
 
 void conn_start_response(struct conn *conn, const struct response *response,
                          enum response_persistence persistence, bool with_body)
@@ -21,7 +22,7 @@ void conn_start_response(struct conn *conn, const struct response *response,
 /* tcp_write(), with the books kept; false: no room or memory now, nothing was written. */
 static bool conn_write(struct conn *conn, const void *data, size_t len, u8_t flags)
 {
-    if (len > tcp_sndbuf(conn->pcb) || tcp_write(conn->pcb, data, (u16_t)len, flags) != ERR_OK)
+    if (len > tcp_sndbuf(conn->pcb) || copies_write(conn->pcb, data, (u16_t)len, flags) != ERR_OK)
         return false;
     trace_point(TRACE_RESPONSE);
     conn->unacked += len;

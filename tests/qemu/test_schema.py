@@ -28,6 +28,7 @@ CRASHES = {"null", "ud", "stack", "div", "wx", "ro", "sse", "panic"}  # `fault` 
 # What each command is asked, and answers by its own schema.
 ANSWERS = {
     "budget": ["budget", "budget 1", "budget 256", "budget 64"],
+    "copies": ["copies", "copies 1", "copies 2", "copies 0"],
     "cpu": ["cpu"],
     "defer-us": ["defer-us", "defer-us 1", "defer-us 10000", "defer-us 50"],
     "dmesg": ["dmesg", "dmesg 0", "dmesg 1", "dmesg 1000000"],
@@ -60,7 +61,8 @@ ANSWERS = {
 
 REFUSED = [
     "budget 0", "budget 257", "budget -1", "budget 99999999999999999999", "budget 1 2", "budget x",
-    "cpu x", "defer-us 0", "defer-us 10001", "defer-us 1.5", "dmesg -1", "dmesg x", "dmesg 1 2",
+    "copies 3", "copies -1", "copies x", "copies 1 2", "cpu x", "defer-us 0", "defer-us 10001",
+    "defer-us 1.5", "dmesg -1", "dmesg x", "dmesg 1 2",
     "fault", "fault x", "fault lost-irq x", "free x", "help nosuch", "help uptime cpu",
     "hist nosuch", "hist poll_packets poll_time", "http x", "interrupts x", "ip x",
     "mode NAPI", "mode pol", "mode poll napi", 'mode ""', "offload x", "pagetables x", "pci x",

@@ -5,9 +5,11 @@
  *
  * After start() the app lives in lwIP's callbacks: softirq context, run to completion, no
  * waiting. Payload is read in the buffers that the NIC wrote (pbufs), and sent by reference
- * (tcp_write without TCP_WRITE_FLAG_COPY) from memory that stays valid until it is acknowledged,
- * and for one transmit ring's time longer: a retransmission may still be queued when the ACK of
- * the first copy arrives. Memory that never changes (the site) is always right.
+ * (tcp_write without TCP_WRITE_FLAG_COPY; copies_write() of net/copies.h is the same, with the
+ * copies that a user may ask for) from memory that stays as it is until it is acknowledged, and for
+ * one transmit ring's time longer: a retransmission may still be queued when the ACK of the first
+ * copy arrives. For received buffers the stack sees to that: they may be freed at the
+ * acknowledgement. Memory that never changes (the site) is always right.
  */
 #ifndef APPS_APP_H
 #define APPS_APP_H
