@@ -10,6 +10,10 @@ $(BENCH)/wake: bench/wake.c | deps-build
 	@mkdir -p $(@D)
 	@$(HOSTCC) -std=gnu11 -O2 $(WARN) $< -pthread -o $@
 
+$(BENCH)/client: bench/client.c | deps-build
+	@mkdir -p $(@D)
+	@$(HOSTCC) -std=gnu11 -O2 $(WARN) $< -o $@
+
 # QEMU's header is fetched, not ours: no warnings from it.
 PLUGIN := $(BENCH)/plugin/insn.so
 $(BENCH)/plugin/include/qemu-plugin.h: scripts/fetch-qemu-plugin.sh | deps-build
@@ -18,6 +22,25 @@ $(BENCH)/plugin/include/qemu-plugin.h: scripts/fetch-qemu-plugin.sh | deps-build
 
 $(PLUGIN): bench/plugin/insn.c $(BENCH)/plugin/include/qemu-plugin.h
 	@$(HOSTCC) -std=gnu11 -O2 $(WARN) -shared -fPIC -isystem $(BENCH)/plugin/include $< -o $@
+
+# What the web servers serve: a page of 612 bytes, 64 KiB, 1 MiB.
+$(BENCH)/site/index.html: bench/site.py | deps-build
+	@bench/site.py $(@D)
+
+$(BENCH)/site.tar: $(BENCH)/site/index.html scripts/mksite.sh
+	@scripts/mksite.sh $(BENCH)/site $@
+	@touch $@
+
+$(BENCH)/web.img: $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/tophalf.cfg $(BENCH)/site.tar
+	@scripts/mkimage.sh $@ $^
+
+# What a request costs in instructions. The committed values are docs/bench/instructions.csv.
+COUNTING := $(PLUGIN) $(BENCH)/client $(BENCH)/web.img
+bench-instructions: deps-bench $(COUNTING) $(BENCH)/linux/version ## guest instructions a request, into docs/bench (ARGS=--ours: ours alone, 1 min)
+	@/usr/bin/python3 bench/instructions.py --build $(BUILD) --linux $(BENCH)/linux $(ARGS)
+
+check-instructions: deps-test $(COUNTING) ## the same of ours: fails 5% above what docs/bench has
+	@/usr/bin/python3 bench/instructions.py --build $(BUILD) --check $(ARGS)
 
 # An app that discards UDP, in a build folder of its own.
 $(BENCH)/sink.img: FORCE
@@ -28,7 +51,7 @@ $(BENCH)/sink.img: FORCE
 $(BENCH)/linux/version: FORCE | deps-bench
 	@bench/linux/build.sh $(BENCH)/linux
 
-.PHONY: bench-rx deps-bench
+.PHONY: bench-rx bench-instructions check-instructions deps-bench
 deps-bench:
 	@scripts/setup.sh build run bench
 

@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 import netns
+import progress
 import targets
 
 TOP = Path(__file__).resolve().parents[1]
@@ -97,30 +98,6 @@ def measure(build, target, offered, seconds):
     }
 
 
-class Progress:
-    """One line that says where it is and how long it will take."""
-
-    def __init__(self, points):
-        self.points = points
-        self.done = 0
-        self.begun = time.monotonic()
-
-    def show(self, text):
-        left = ""
-        if self.done:
-            seconds = (time.monotonic() - self.begun) / self.done * (self.points - self.done)
-            left = f", {seconds / 60:.0f} min left" if seconds > 90 else f", {seconds:.0f} s left"
-        line = f"[{self.done + 1}/{self.points}{left}] {text}"
-        if sys.stderr.isatty():
-            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
-        else:
-            print(line, file=sys.stderr, flush=True)
-
-    def end(self):
-        if sys.stderr.isatty():
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
 def plan(options):
     """(set, maker of the guest, series, rates), in the order of one repeat: every guest is booted
     anew for each repeat, so that what the machine does meanwhile meets all of them."""
@@ -141,22 +118,22 @@ def plan(options):
 def run(options):
     sets = plan(options)
     repeats = 1 if options.short or options.quick else options.repeats
-    progress = Progress(repeats * sum(len(s) * len(r) for _, _, s, r in sets))
+    line = progress.Line(repeats * sum(len(s) * len(r) for _, _, s, r in sets))
     rows, versions = [], {}
     for repeat in range(repeats):
         for name, make, series, rates in sets:
-            progress.show("booting a guest")
+            line.show("booting a guest")
             with make() as target:
                 versions[type(target).__name__.lower()] = target.version()
                 for offered in rates:
                     for one in series:
-                        progress.show(f"{name}: {one} at {offered:,} packets/s")
+                        line.show(f"{name}: {one} at {offered:,} packets/s")
                         target.select(one)
                         row = measure(options.build, target, offered, options.seconds)
                         rows.append({"set": name, "series": one, "offered_pps": offered,
                                      "repeat": repeat, **row})
-                        progress.done += 1
-    progress.end()
+                        line.step()
+    line.end()
     return rows, versions
 
 
@@ -319,10 +296,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("\nended", file=sys.stderr)
-        sys.exit(130)
-    except targets.qemu.GuestError as error:
-        sys.exit(f"the guest: {error}")
+    targets.run_main(main)

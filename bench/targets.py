@@ -1,5 +1,6 @@
 """What is measured: guests on the tap, each with its series (how it receives) and its counters."""
 
+import logging
 import os
 import re
 import subprocess
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import netns
 
+logging.getLogger("scapy").setLevel(logging.ERROR)  # it looks for lo's address, too early
+
 TOP = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "tests" / "qemu"))
 import qemu  # noqa: E402
@@ -15,30 +18,50 @@ import qemu  # noqa: E402
 VCPU_CORE, OTHER_CORE = "0", "1"
 
 
-def pin(pid):
-    """The vCPU has a core to itself; QEMU's main loop shares the other one with the sender."""
+# More connections than httpd takes by itself.
+WEB_CFG = "http_max_connections = 4096\n"
+
+
+def pin(pid, yields=False):
+    """The vCPU has a core to itself; QEMU's main loop shares the other one with the sender.
+
+    yields: the vCPU is there too, and gives way to both."""
     if len(os.sched_getaffinity(0)) < 2:
         return False
     for task in Path(f"/proc/{pid}/task").iterdir():
-        core = VCPU_CORE if (task / "comm").read_text().startswith("CPU ") else OTHER_CORE
+        vcpu = (task / "comm").read_text().startswith("CPU ")
+        core = VCPU_CORE if vcpu and not yields else OTHER_CORE
         subprocess.run(["taskset", "-pc", core, task.name], check=True, capture_output=True)
+        if vcpu and yields:
+            os.sched_setscheduler(int(task.name), os.SCHED_IDLE, os.sched_param(0))
     return True
+
+
+def run_main(main):
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nended", file=sys.stderr)
+        sys.exit(130)
+    except qemu.GuestError as error:
+        sys.exit(f"the guest: {error}")
 
 
 class Tophalf:
     """Our image; the receive mode is switched on the console."""
 
-    def __init__(self, image, work_us=0):
+    def __init__(self, image, work_us=0, cfg="", args=(), memory="256M"):
         self.image = image
-        self.work_us = work_us
+        self.cfg = f"ip = {netns.GUEST_IP}/24\n{cfg}"
+        if work_us:
+            self.cfg += f"sink_work_us = {work_us}\n"
+        self.args = [*netns.qemu_options(), "-name", "tophalf,debug-threads=on", *args]
+        self.memory = memory
         self.guest = None
 
     def __enter__(self):
-        cfg = f"ip = {netns.GUEST_IP}/24\n"
-        if self.work_us:
-            cfg += f"sink_work_us = {self.work_us}\n"
-        self.guest = qemu.Guest(image=self.image, cfg=cfg, net=None,
-                                args=[*netns.qemu_options(), "-name", "tophalf,debug-threads=on"])
+        self.guest = qemu.Guest(image=self.image, cfg=self.cfg, net=None, args=self.args,
+                                memory=self.memory)
         self.guest.wait_prompt()
         pin(self.guest.process.pid)
         return self
@@ -46,8 +69,15 @@ class Tophalf:
     def __exit__(self, *_):
         self.guest.close()
 
+    def pid(self):
+        return self.guest.process.pid
+
     def select(self, series):
         self.guest.console(f"mode {series}")
+
+    def takes_uploads(self):
+        """Whether a POST of 1 MiB to /upload is taken: httpd answers 2xx."""
+        return False
 
     def version(self):
         return self.guest.console_json("version")["version"]

@@ -18,8 +18,8 @@ TEST_PACKAGES="libcmocka-dev check pkg-config python3 python3-pytest python3-pyt
 TEST_NEEDS="pkg-config python3 curl ip unshare cpio clang-format clang-tidy cppcheck shellcheck
     /usr/include/cmocka.h /usr/include/check.h"
 BENCH_PACKAGES="libc6-dev python3 python3-matplotlib python3-scapy iproute2 util-linux mtools cpio
-    xz-utils"
-BENCH_NEEDS="python3 ip unshare taskset cpio xz"
+    xz-utils wrk"
+BENCH_NEEDS="python3 ip unshare taskset cpio xz wrk"
 DEBUG_PACKAGES="gdb"
 DEBUG_NEEDS="gdb"
 

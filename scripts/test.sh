@@ -63,6 +63,7 @@ part image "$MAKE" -j"$JOBS" --no-print-directory image
 part check "$MAKE" -j"$JOBS" --no-print-directory check
 part check-lwip "$MAKE" -j"$JOBS" --no-print-directory check-lwip
 part check-qemu "$MAKE" --no-print-directory check-qemu
+part check-instructions "$MAKE" --no-print-directory check-instructions
 part lint "$MAKE" --no-print-directory lint
 
 echo
