@@ -41,6 +41,7 @@ def make_tap():
     run("ip", "link", "set", TAP, "up")
 
 
-def qemu_options():
+def qemu_options(card=""):
+    """card: further options of virtio-net-pci (",tx=timer"). The tap has vnet headers: offloads."""
     return ["-netdev", f"tap,id=n0,ifname={TAP},script=no,downscript=no,vhost=off",
-            "-device", "virtio-net-pci,netdev=n0,romfile="]
+            "-device", f"virtio-net-pci,netdev=n0,romfile={card}"]

@@ -100,20 +100,25 @@ class Tophalf:
 class Linux:
     """Debian's cloud kernel with a command server for its init: bench/linux/."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, card="", **options):
         sys.path.insert(0, str(TOP / "bench" / "linux"))
         self.folder = folder
+        self.card = card
+        self.options = options
         self.guest = None
 
     def __enter__(self):
         import guest as linux
-        self.guest = linux.LinuxGuest(self.folder, netns.qemu_options())
+        self.guest = linux.LinuxGuest(self.folder, netns.qemu_options(self.card), **self.options)
         self.guest.wait_ready()
         pin(self.guest.process.pid)
         return self
 
     def __exit__(self, *_):
         self.guest.close()
+
+    def pid(self):
+        return self.guest.process.pid
 
     def select(self, series):
         self.guest.xdp(series == "linux-xdp-drop")
@@ -131,6 +136,29 @@ class Linux:
             "idle_ns": (at, now["idle_ns"]),
             "total_ns": (at, now["total_ns"]),
         }
+
+
+class LinuxWeb(Linux):
+    """The same with nginx: as it comes, or tuned for this QEMU (bench/linux/README.md)."""
+
+    VARIANTS = {
+        "default": {},
+        "tuned": {"card": ",tx=timer", "cpu": "max,erms=off", "append": "init_on_alloc=0"},
+    }
+
+    def __init__(self, folder, variant, append="", **options):
+        chosen = {**self.VARIANTS[variant], **options}
+        chosen["append"] = f"WEB=1 {chosen.get('append', '')} {append}".strip()
+        super().__init__(folder, **chosen)
+
+    def select(self, series):
+        pass
+
+    def takes_uploads(self):
+        return True
+
+    def version(self):
+        return f"{super().version()}, nginx {(Path(self.folder) / 'nginx-version').read_text()}".strip()
 
 
 def machine():

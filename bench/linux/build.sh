@@ -1,8 +1,8 @@
 #!/bin/sh
 # Make the Linux guest that the benchmarks measure beside ours: bench/linux/build.sh DIR
 #
-# Into DIR: vmlinuz (Debian's cloud kernel), initramfs.gz (Debian's busybox, the kernel's virtio
-# modules, init and the command server of this folder) and version. The packages are those of the
+# Into DIR: vmlinuz (Debian's cloud kernel), initramfs.gz (Debian's busybox and nginx, the kernel's
+# virtio modules, init and the command server of this folder, the site that is served) and version. The packages are those of the
 # file `packages`, by version and SHA-256, from the mirror that apt is configured for, and are
 # kept in the per-user cache. Debian's archive keeps the newest version only: when a pinned one is
 # gone, UNPINNED=1 takes what there is now, and `version` says so.
@@ -13,6 +13,7 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/tophalf/linux
 MODULES="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci failover
     net_failover virtio_net"
+LIBRARIES="libc.so.6 libcrypt.so.1 libpcre2-8.so.0 libssl.so.3 libcrypto.so.3 libz.so.1"
 
 say() { echo "linux guest: $*"; }
 die() {
@@ -22,7 +23,8 @@ die() {
 is() { [ -f "$1" ] && [ "$(sha256sum < "$1" | cut -d' ' -f1)" = "$2" ]; }
 
 if [ -f "$DIR/version" ]; then
-    newer=$(find "$HERE" -newer "$DIR/version" -name '[a-z]*' ! -name '*.py' ! -name '*.md' -type f)
+    newer=$(find "$HERE" "$HERE/../site.py" -newer "$DIR/version" -name '[a-z]*' ! -name guest.py \
+        ! -name '*.md' -type f)
     [ -n "$newer" ] || exit 0
 fi
 
@@ -65,13 +67,27 @@ grep -v '^#' "$HERE/packages" > "$WORK/packages"
 while read -r name version sha; do
     fetch "$name" "$version" "$sha"
     dpkg-deb -x "$deb" "$WORK/x"
-    case $name in linux-image-*) echo "$got" > "$WORK/version" ;; esac
+    case $name in
+    linux-image-*) echo "$got" > "$WORK/version" ;;
+    nginx) echo "$got" > "$WORK/nginx-version" ;;
+    esac
 done < "$WORK/packages"
 
 root=$WORK/root
-mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/modules"
-cp "$WORK/x/bin/busybox" "$root/bin/"
+mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/modules" "$root/etc" "$root/lib" \
+    "$root/lib64" "$root/run" "$root/var/lib/nginx" "$root/var/log/nginx"
+cp "$WORK/x/bin/busybox" "$WORK/x/usr/sbin/nginx" "$root/bin/"
 cp "$HERE/init" "$root/init"
+cp "$HERE/nginx.conf" "$root/etc/"
+echo root:x:0:0::/:/bin/sh > "$root/etc/passwd"
+echo root:x:0: > "$root/etc/group"
+"$HERE/../site.py" "$root/www"
+cp -L "$WORK"/x/lib64/ld-linux-x86-64.so.2 "$root/lib64/"
+for library in $LIBRARIES; do
+    file=$(find "$WORK/x" -name "$library" | head -n 1)
+    [ -n "$file" ] || die "the packages have no $library"
+    cp -L "$file" "$root/lib/"
+done
 ${HOSTCC:-gcc} -std=gnu11 -O2 -Wall -Wextra -Werror -static "$HERE/server.c" -o "$root/server"
 number=10
 for module in $MODULES; do
@@ -85,5 +101,6 @@ for packed in "$root"/modules/*.xz; do
 done
 (cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet) | gzip -9n > "$DIR/initramfs.gz"
 cp "$WORK"/x/boot/vmlinuz-* "$DIR/vmlinuz"
+cp "$WORK/nginx-version" "$DIR/nginx-version"
 cp "$WORK/version" "$DIR/version"
 say "Linux $(cat "$DIR/version")"

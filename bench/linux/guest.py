@@ -18,18 +18,21 @@ class LinuxGuestError(AssertionError):
 
 
 class LinuxGuest:
-    """with LinuxGuest(folder of build.sh, QEMU options of the card) as guest: ..."""
+    """with LinuxGuest(folder of build.sh, QEMU options of the card) as guest: ...
 
-    def __init__(self, folder, net_args, memory="256M", pass_fds=()):
+    append: more of the kernel's command line (WEB=1 starts nginx); args: more of QEMU's."""
+
+    def __init__(self, folder, net_args, memory="256M", pass_fds=(), cpu="max", append="", args=()):
         folder = Path(folder)
         self.command_line = [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
-            "-vga", "none", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", memory,
+            "-vga", "none", "-machine", "q35", "-accel", "tcg", "-cpu", cpu, "-m", memory,
             "-monitor", "none", "-no-reboot", "-serial", "stdio",
             "-name", "linux,debug-threads=on",
             "-kernel", str(folder / "vmlinuz"), "-initrd", str(folder / "initramfs.gz"),
-            "-append", CMDLINE, *net_args]
+            "-append", f"{CMDLINE} {append}".strip(), *net_args, *args]
         self._got = b""
+        self.started = time.monotonic()
         self.process = subprocess.Popen(self.command_line, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                         pass_fds=pass_fds)
