@@ -6,6 +6,7 @@
  */
 #include "stack_priv.h"
 #include "tcp_banks.h"
+#include "tcp_predict.h"
 #include <kernel/lib.h>
 #include <kernel/panic.h>
 #include <lwip/etharp.h>
@@ -125,6 +126,22 @@ static struct pbuf *rx_pbuf(struct pktbuf *buf)
                                (u16_t)buf->frame_len);
 }
 
+struct pbuf *stack_rx_payload(struct pktbuf *buf, unsigned at, u16_t len)
+{
+    struct pbuf_custom *custom = rx_custom(buf);
+
+    custom->pbuf = (struct pbuf){ .payload = buf->frame + at,
+                                  .tot_len = len,
+                                  .len = len,
+                                  .type_internal = PBUF_REF, /* no header may be put before it */
+                                  .flags = PBUF_FLAG_IS_CUSTOM,
+                                  .ref = 1 };
+    memset(buf->frame + buf->frame_len, 0, PKTBUF_TAIL);
+    custom->custom_free_function = rx_free;
+    stack.stats.rx_held++;
+    return &custom->pbuf;
+}
+
 /* A frame in several buffers: a chain of pbufs. (nic_rx_burst() bounds it to 64 KiB.) */
 static void rx_chain(struct pbuf *head, struct pktbuf *rest)
 {
@@ -147,6 +164,8 @@ void stack_input(struct pktbuf *buf)
 {
     struct pbuf *p;
 
+    if (tcp_predict(buf))
+        return;
     if (!rx_wanted(buf)) {
         rx_drop(buf);
         return;

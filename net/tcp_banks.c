@@ -37,6 +37,11 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+static unsigned bank_of_ip4(u32_t remote, u16_t remote_port, u16_t local_port)
+{
+    return (unsigned)mix(remote, (uint64_t)remote_port << 16 | local_port) & (TCP_BANKS - 1);
+}
+
 static unsigned bank_of(const ip_addr_t *remote, u16_t remote_port, u16_t local_port)
 {
     uint64_t ports = (uint64_t)remote_port << 16 | local_port;
@@ -48,7 +53,7 @@ static unsigned bank_of(const ip_addr_t *remote, u16_t remote_port, u16_t local_
                              (uint64_t)word[2] << 32 | word[3]) &
                (TCP_BANKS - 1);
     }
-    return (unsigned)mix(ip4_addr_get_u32(ip_2_ip4(remote)), ports) & (TCP_BANKS - 1);
+    return bank_of_ip4(ip4_addr_get_u32(ip_2_ip4(remote)), remote_port, local_port);
 }
 
 static void select_bank(unsigned index)
@@ -81,6 +86,18 @@ static struct tcp_pcb *find_active(const ip_addr_t *remote, u16_t remote_port, u
     while (pcb != NULL && !(pcb->local_port == local_port && pcb->remote_port == remote_port &&
                             ip_addr_eq(&pcb->remote_ip, remote)))
         pcb = pcb->next;
+    return pcb;
+}
+
+struct tcp_pcb *tcp_banks_find_ip4(uint32_t remote, uint16_t remote_port, uint16_t local_port)
+{
+    struct tcp_pcb *pcb;
+
+    select_bank(bank_of_ip4(remote, remote_port, local_port));
+    for (pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next)
+        if (pcb->remote_port == remote_port && pcb->local_port == local_port &&
+            IP_IS_V4_VAL(pcb->remote_ip) && ip4_addr_get_u32(ip_2_ip4(&pcb->remote_ip)) == remote)
+            break;
     return pcb;
 }
 

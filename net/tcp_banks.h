@@ -32,6 +32,10 @@ void tcp_banks_init(void);
  */
 struct tcp_pcb *tcp_banks_next(struct tcp_pcb *pcb);
 
+/* Select the bank of these ends (IPv4; the address in network byte order), as a segment does that
+ * comes in; returns the active connection between them, or NULL. */
+struct tcp_pcb *tcp_banks_find_ip4(uint32_t remote, uint16_t remote_port, uint16_t local_port);
+
 /* The length of the longest bank now. */
 unsigned tcp_banks_longest(void);
 

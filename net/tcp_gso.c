@@ -19,9 +19,8 @@
 #define GSO_MSS_MIN 536u
 
 static struct {
-    unsigned can;   /* NIC_TX_... */
-    u16_t mss;      /* of the connection that is sending now; 0: none */
-    u16_t mtu_size; /* longer frames are super-segments */
+    unsigned can; /* NIC_TX_... */
+    u16_t mss;    /* of the connection that is sending now; 0: none */
 } gso;
 
 static bool gso_possible(const struct tcp_pcb *pcb)
@@ -312,7 +311,7 @@ void tcp_gso_offload(struct pbuf *p, struct nic_tx_offload *out)
     unsigned words = 0;
     struct tcp_hdr *tcp;
     uint32_t sum;
-    u16_t at;
+    u16_t at, headers, mss;
 
     *out = (struct nic_tx_offload){ 0 };
     if (!(gso.can & NIC_TX_CSUM))
@@ -325,14 +324,16 @@ void tcp_gso_offload(struct pbuf *p, struct nic_tx_offload *out)
     tcp->chksum = fold(sum);
     out->csum_start = at;
     out->csum_offset = offsetof(struct tcp_hdr, chksum);
-    if (p->tot_len > gso.mtu_size) {
-        out->gso_size = gso.mss >= GSO_MSS_MIN ? gso.mss : GSO_MSS_MIN;
-        out->hdr_len = at + TCPH_HDRLEN_BYTES(tcp);
+    /* More than the peer takes at once, even where the MTU is larger: its MSS may be small. */
+    headers = at + TCPH_HDRLEN_BYTES(tcp);
+    mss = gso.mss != 0 ? gso.mss : GSO_MSS_MIN;
+    if (p->tot_len > headers + mss && (gso.can & (out->ipv6 ? NIC_TX_TSO6 : NIC_TX_TSO4))) {
+        out->gso_size = mss;
+        out->hdr_len = headers;
     }
 }
 
 void tcp_gso_init(const struct nic *nic)
 {
     gso.can = nic_tx_can(nic);
-    gso.mtu_size = (u16_t)(SIZEOF_ETH_HDR + nic_mtu(nic));
 }

@@ -33,6 +33,17 @@ static err_t app_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
     for (const struct pbuf *q = p; q != NULL; q = q->next)
         for (unsigned i = 0; i < q->len; i++)
             app.hash = app.hash * 31 + ((const uint8_t *)q->payload)[i];
+    if (app.mode == APP_ABORT) {
+        pbuf_free(p);
+        tcp_abort(pcb);
+        return ERR_ABRT;
+    }
+    if (app.mode == APP_CLOSE_UNREAD) {
+        pbuf_free(p);
+        app.pcb = NULL;
+        tcp_close(pcb);
+        return ERR_OK;
+    }
     tcp_recved(pcb, p->tot_len);
     if (app.mode == APP_ECHO)
         tcp_write(pcb, p->payload, p->len, TCP_WRITE_FLAG_COPY);

@@ -23,6 +23,8 @@ enum app_mode {
     APP_REPLY_BY_REFERENCE,
     APP_CLOSE,
     APP_REFUSE,
+    APP_CLOSE_UNREAD,
+    APP_ABORT,
     APP_ECHO_BY_REFERENCE /* one segment, that it holds until the peer has it */
 };
 
@@ -75,5 +77,6 @@ int run_ping_tests(void);
 int run_tcp_tests(void);
 int run_hostile_tests(void);
 int run_gso_tests(void);
+int run_predict_tests(void);
 
 #endif

@@ -15,5 +15,6 @@ int main(void)
     failed += run_tcp_tests();
     failed += run_hostile_tests();
     failed += run_gso_tests();
+    failed += run_predict_tests();
     return failed;
 }

@@ -45,7 +45,8 @@ struct netif *stack_netif(void);
 
 /* What lwIP does not count itself: frames dropped before it sees them, by reason, and sending. */
 struct stack_stats {
-    uint64_t rx_frames;     /* handed to lwIP */
+    uint64_t rx_frames;     /* for us, of a kind that we take */
+    uint64_t rx_predicted;  /* not handed to it: TCP as it was expected (net/tcp_predict.h) */
     uint64_t rx_vlan;       /* 802.1Q or 802.1ad tagged: not ours */
     uint64_t rx_ethertype;  /* neither IPv4, IPv6 nor ARP */
     uint64_t rx_other_host; /* unicast to another MAC */

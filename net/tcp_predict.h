@@ -1,0 +1,24 @@
+/*
+ * Header prediction (Jacobson, "4BSD Header Prediction", 1990; Stevens and Wright, TCP/IP
+ * Illustrated 2, §28.4): most segments that a busy connection receives are what its state lets one
+ * expect: the next data, or an acknowledgement of something in flight, and nothing unusual. For
+ * these, all that Ethernet, IP and TCP would check one after the other is a few comparisons, made
+ * here against the connection itself, and what is left to do is little. It is done as lwIP's
+ * tcp_receive() does it, on lwIP's connection; any other frame is lwIP's, untouched.
+ *
+ * Expected is: a single buffer, for us, IPv4 without options or fragments, TCP without options,
+ * flags ACK and perhaps PSH; a connection that is ESTABLISHED, in order, not recovering from loss,
+ * and with no data that its app refused.
+ *
+ * Bottom half.
+ */
+#ifndef NET_TCP_PREDICT_H
+#define NET_TCP_PREDICT_H
+
+#include <drivers/pktbuf.h>
+
+/* Handle the frame if it is what was expected: true, and the buffer is taken. False: nothing was
+ * done, and nothing of the frame was changed. */
+bool tcp_predict(struct pktbuf *buf);
+
+#endif
