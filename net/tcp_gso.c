@@ -38,6 +38,13 @@ static u16_t gso_payload(const struct tcp_pcb *pcb)
     return (u16_t)(most >= pcb->mss ? most - most % pcb->mss : pcb->mss);
 }
 
+u16_t tcp_gso_payload_max(const struct tcp_pcb *pcb)
+{
+    if (gso_possible(pcb))
+        return gso_payload(pcb);
+    return (u16_t)LWIP_MIN(pcb->mss, LWIP_MAX(pcb->snd_wnd_max / 2, 1));
+}
+
 err_t __real_tcp_write(struct tcp_pcb *pcb, const void *data, u16_t len, u8_t flags);
 err_t __wrap_tcp_write(struct tcp_pcb *pcb, const void *data, u16_t len, u8_t flags);
 
@@ -156,8 +163,10 @@ err_t __wrap_tcp_output(struct tcp_pcb *pcb)
     u16_t outer = gso.mss;
     err_t err;
 
-    if (pcb->unsent == NULL || tcp_input_pcb == pcb)
-        return __real_tcp_output(pcb); /* nothing, or an acknowledgement */
+    if (tcp_input_pcb == pcb)
+        return ERR_OK; /* the segment that is being handled ends with another call */
+    if (pcb->unsent == NULL)
+        return __real_tcp_output(pcb); /* an acknowledgement at most */
     acknowledged = detach_acknowledged(pcb);
     if (gso_possible(pcb))
         fit_window(pcb);
