@@ -1,6 +1,7 @@
 /*
  * The commands that show and change how packets are received: `mode`, `budget`, `defer-us`,
- * `usecs`, `copies`; and `softnet`, in the layout of /proc/net/softnet_stat with headings. Main context.
+ * `usecs`, `copies`; and `softnet`, in the layout of /proc/net/softnet_stat with headings. Main
+ * context.
  */
 #include "rx_adapt.h"
 #include "stack_priv.h"

@@ -16,8 +16,8 @@ struct stack {
 };
 extern struct stack stack;
 
-/* A pbuf for `len` bytes of a received frame, from its byte `at` on, which takes the buffer. Nothing
- * can be put before its payload. */
+/* A pbuf for `len` bytes of a received frame, from its byte `at` on, which takes the buffer.
+ * Nothing can be put before its payload. */
 struct pktbuf;
 struct pbuf *stack_rx_payload(struct pktbuf *buf, unsigned at, u16_t len);
 

@@ -6,10 +6,14 @@
  * a connection its bank's heads stand in lwIP's variables; the linker leads these calls here (ld's
  * --wrap):
  *
- *   tcp_input()                      the segment's bank; a connection that it opens is then in it,
- * too tcp_close(), tcp_shutdown(), tcp_abort(), tcp_connect()   the connection's tcp_tmr() all
- * banks, one after the other tcp_txnow(), pbuf_free_ooseq(), tcp_netif_ip_addr_changed()   likewise
- *   tcp_alloc()                      nobody is killed for a newcomer
+ *   tcp_input()
+ *       the segment's bank; a connection that it opens is then in it, too
+ *   tcp_close(), tcp_shutdown(), tcp_abort(), tcp_connect()
+ *       the connection's
+ *   tcp_tmr(), tcp_txnow(), pbuf_free_ooseq(), tcp_netif_ip_addr_changed()
+ *       all banks, one after the other
+ *   tcp_alloc()
+ *       nobody is killed for a newcomer
  *
  * lwIP's files stay as they are. Whoever else walks all connections uses tcp_banks_next().
  *

@@ -50,26 +50,35 @@ static struct pbuf *rest_of(const struct pbuf *piece, u16_t keep)
     return rest;
 }
 
-/* Headers for the second part, as tcp_create_segment() of lwIP makes them. */
-static struct tcp_seg *second_segment(const struct tcp_seg *first, struct pbuf *headers,
-                                      u16_t bytes)
+struct tcp_seg *tcp_new_segment(struct pbuf *p, u16_t src, u16_t dest, u32_t seqno, u8_t flags)
 {
     struct tcp_seg *seg = memp_malloc(MEMP_TCP_SEG);
-    u16_t flags = TCPH_FLAGS(first->tcphdr);
+    struct tcp_hdr *tcp = (struct tcp_hdr *)(void *)((u8_t *)p->payload - TCP_HLEN);
 
     if (seg == NULL)
         return NULL;
-    memset(seg, 0, sizeof(*seg));
-    seg->p = headers;
+    ASSERT((u8_t *)tcp >= (u8_t *)(p + 1)); /* it was allocated with room for it */
+    *seg = (struct tcp_seg){ .p = p, .len = p->tot_len, .tcphdr = tcp };
+    p->payload = tcp;
+    p->len += TCP_HLEN;
+    p->tot_len += TCP_HLEN;
+    *tcp = (struct tcp_hdr){ .src = src, .dest = dest, .seqno = lwip_htonl(seqno) };
+    TCPH_HDRLEN_FLAGS_SET(tcp, TCP_HLEN / 4, flags);
+    return seg;
+}
+
+/* Of what was one, the second: it ends as that did. */
+static struct tcp_seg *second_segment(const struct tcp_seg *first, struct pbuf *headers,
+                                      u16_t bytes)
+{
+    u8_t flags = TCPH_FLAGS(first->tcphdr), last = flags & (TCP_PSH | TCP_FIN);
+    struct tcp_seg *seg = tcp_new_segment(headers, first->tcphdr->src, first->tcphdr->dest,
+                                          lwip_ntohl(first->tcphdr->seqno) + bytes, last);
+
+    if (seg == NULL)
+        return NULL;
     seg->flags = first->flags;
-    pbuf_add_header(headers, TCP_HLEN); /* it was allocated with room for it */
-    seg->tcphdr = headers->payload;
-    memset(seg->tcphdr, 0, TCP_HLEN);
-    seg->tcphdr->src = first->tcphdr->src;
-    seg->tcphdr->dest = first->tcphdr->dest;
-    seg->tcphdr->seqno = lwip_htonl(lwip_ntohl(first->tcphdr->seqno) + bytes);
-    TCPH_HDRLEN_FLAGS_SET(seg->tcphdr, TCP_HLEN / 4, flags & (TCP_PSH | TCP_FIN));
-    TCPH_FLAGS_SET(first->tcphdr, flags & (u16_t) ~(TCP_PSH | TCP_FIN));
+    TCPH_FLAGS_SET(first->tcphdr, flags & ~last);
     return seg;
 }
 

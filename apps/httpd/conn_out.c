@@ -6,6 +6,7 @@
 #include <drivers/trace.h>
 #include <kernel/lib.h>
 #include <net/copies.h>
+#include <net/tcp_send.h>
 
 void conn_start_response(struct conn *conn, const struct response *response,
                          enum response_persistence persistence, bool with_body)
@@ -49,18 +50,33 @@ static bool conn_write_body(struct conn *conn)
     return true;
 }
 
+/* The head, written behind where TCP's will be, and with it what goes into the same segment of the
+ * body. */
+static bool conn_write_head(struct conn *conn)
+{
+    size_t bytes = response_head_bytes(conn->response, conn->persistence);
+    struct pbuf *head = tcp_send_head((uint16_t)bytes);
+    int32_t taken;
+
+    if (head == NULL)
+        return false;
+    response_head(head->payload, conn->response, conn->persistence);
+    taken = tcp_send(conn->pcb, head, conn->out, conn->out_left);
+    if (taken < 0)
+        return false;
+    trace_point(TRACE_RESPONSE);
+    conn->head_written = true;
+    conn->out += taken;
+    conn->out_left -= (uint64_t)taken;
+    conn->unacked += bytes + (uint64_t)taken;
+    httpd.stats.bytes += bytes + (uint64_t)taken;
+    return true;
+}
+
 bool conn_answer(struct conn *conn)
 {
-    if (!conn->head_written) {
-        size_t len;
-        const char *head = response_head(conn->response, conn->persistence, &len);
-
-        /* Copied, behind the TCP header into one buffer. Without the MORE flag, which would make
-         * lwIP reserve room for more copies; the body's first piece joins this segment anyway. */
-        if (!conn_write(conn, head, len, TCP_WRITE_FLAG_COPY))
-            return false;
-        conn->head_written = true;
-    }
+    if (!conn->head_written && !conn_write_head(conn))
+        return false;
     while (conn->out_left > 0)
         if (!conn_write_body(conn))
             return false;

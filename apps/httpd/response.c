@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define ERROR_HEAD_MAX 192 /* bytes */
-#define TAIL_MAX       96  /* bytes: Date, Connection, the empty line */
 
 #define PAGE(title)                                                                                \
     "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>" title "</title>\n"          \
@@ -82,45 +81,55 @@ const struct response *response_for_status(unsigned status)
 }
 
 /* "Date: ...\r\n", formatted once a second. Empty where the firmware had no clock to tell. */
-static const char *date_field(size_t *len)
+static struct {
+    char text[sizeof("Date: \r\n") + HTTP_DATE_BYTES];
+    size_t len;
+    uint64_t formatted;
+} date_field;
+
+static void date_field_update(void)
 {
-    static char field[sizeof("Date: \r\n") + HTTP_DATE_BYTES];
-    static uint64_t formatted;
     uint64_t now = time_unix();
+    char date[HTTP_DATE_BYTES];
 
-    if (now != formatted) {
-        char date[HTTP_DATE_BYTES];
-
-        http_date(date, now);
-        fmt_snprintf(field, sizeof(field), "Date: %s\r\n", date);
-        formatted = now;
-    }
-    *len = now == 0 ? 0 : sizeof("Date: \r\n") - 1 + HTTP_DATE_BYTES - 1;
-    return field;
+    if (likely(now == date_field.formatted))
+        return;
+    http_date(date, now);
+    fmt_snprintf(date_field.text, sizeof(date_field.text), "Date: %s\r\n", date);
+    date_field.len = sizeof("Date: \r\n") - 1 + HTTP_DATE_BYTES - 1;
+    date_field.formatted = now;
 }
 
-const char *response_head(const struct response *response, enum response_persistence persistence,
-                          size_t *len)
-{
-    static char head[RESPONSE_HEAD_MAX];
-    static const struct {
-        const char *text;
-        size_t len;
-    } ends[] = {
-#define END(s) { s "\r\n", sizeof(s "\r\n") - 1 }
-        [RESPONSE_CLOSE] = END("Connection: close\r\n"),
-        [RESPONSE_KEEP] = END(""),
-        [RESPONSE_KEEP_HTTP10] = END("Connection: keep-alive\r\n"),
+static const struct {
+    const char *text;
+    size_t len;
+} ends[] = {
+#define END(s)                                                                                     \
+    {                                                                                              \
+        s "\r\n", sizeof(s "\r\n") - 1                                                             \
+    }
+    [RESPONSE_CLOSE] = END("Connection: close\r\n"),
+    [RESPONSE_KEEP] = END(""),
+    [RESPONSE_KEEP_HTTP10] = END("Connection: keep-alive\r\n"),
 #undef END
-    };
-    size_t n = response->head_len, date_len;
-    const char *date = date_field(&date_len);
+};
 
-    ASSERT(n <= sizeof(head) - TAIL_MAX);
-    memcpy(head, response->head, n);
-    memcpy(head + n, date, date_len);
-    n += date_len;
-    memcpy(head + n, ends[persistence].text, ends[persistence].len);
-    *len = n + ends[persistence].len;
-    return head;
+size_t response_head_bytes(const struct response *response, enum response_persistence persistence)
+{
+    size_t bytes;
+
+    date_field_update();
+    bytes = response->head_len + date_field.len + ends[persistence].len;
+    ASSERT(bytes <= RESPONSE_HEAD_MAX);
+    return bytes;
+}
+
+void response_head(char *out, const struct response *response,
+                   enum response_persistence persistence)
+{
+    memcpy(out, response->head, response->head_len);
+    out += response->head_len;
+    memcpy(out, date_field.text, date_field.len);
+    out += date_field.len;
+    memcpy(out, ends[persistence].text, ends[persistence].len);
 }

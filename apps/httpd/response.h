@@ -39,8 +39,10 @@ enum response_persistence {
     RESPONSE_KEEP_HTTP10 /* Connection: keep-alive */
 };
 
-/* The whole head, in a buffer that is valid until the next call. */
-const char *response_head(const struct response *response, enum response_persistence persistence,
-                          size_t *len);
+/* How long the whole head is at this moment: at most RESPONSE_HEAD_MAX; and the head, written to
+ * where that many bytes have room, before time goes on (the same round of the bottom half). */
+size_t response_head_bytes(const struct response *response, enum response_persistence persistence);
+void response_head(char *out, const struct response *response,
+                   enum response_persistence persistence);
 
 #endif

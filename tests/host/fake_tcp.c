@@ -250,6 +250,25 @@ err_t tcp_write(struct tcp_pcb *pcb, const void *data, u16_t len, u8_t flags)
     return ERR_OK;
 }
 
+struct pbuf *tcp_send_head(uint16_t bytes)
+{
+    static const char room[4096];
+
+    return fake_write_fail_all ? NULL : make_pbuf(room, bytes);
+}
+
+/* As if both went into one segment. */
+int32_t tcp_send(struct tcp_pcb *pcb, struct pbuf *head, const void *body, uint64_t body_bytes)
+{
+    err_t err = tcp_write(pcb, head->payload, head->len, TCP_WRITE_FLAG_COPY);
+    uint16_t n = (uint16_t)MIN(MIN(body_bytes, (uint64_t)pcb->snd_buf), (uint64_t)4000);
+
+    pbuf_free(head);
+    if (err != ERR_OK)
+        return err;
+    return n > 0 && tcp_write(pcb, body, n, 0) == ERR_OK ? n : 0;
+}
+
 err_t tcp_output(struct tcp_pcb *pcb)
 {
     peer_of(pcb);

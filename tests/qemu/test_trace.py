@@ -24,7 +24,7 @@ REQUEST = {
     "ip": ("tcp_predict", "net/tcp_predict.c"),
     "transport": ("tcp_predict", "net/tcp_predict.c"),
     "app": ("conn_recv", "apps/httpd/conn.c"),
-    "response": ("conn_write", "apps/httpd/conn_out.c"),
+    "response": ("conn_write_head", "apps/httpd/conn_out.c"),
     "tx_ring": ("nic_tx", "drivers/virtio_net.c"),
     "kick": ("nic_flush", "drivers/virtio_net.c"),
     "done": ("nic_tx_reap", "drivers/virtio_net.c"),

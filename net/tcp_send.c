@@ -1,0 +1,81 @@
+/* Answers in one segment: see net/tcp_send.h. */
+#include "tcp_cut.h"
+#include "tcp_gso.h"
+#include <kernel/context.h>
+#include <kernel/lib.h>
+#include <kernel/panic.h>
+#include <lwip/priv/tcp_priv.h>
+#include <net/copies.h>
+#include <net/tcp_send.h>
+
+#define HEAD_MAX 4096u
+
+struct pbuf *tcp_send_head(uint16_t bytes)
+{
+    ASSERT_BOTTOM_HALF();
+    ASSERT(bytes > 0 && bytes <= HEAD_MAX);
+    return pbuf_alloc(PBUF_TRANSPORT, bytes, PBUF_RAM);
+}
+
+/* As tcp_write() sees it; the answer is 0 when it may be queued. */
+static err_t check(const struct tcp_pcb *pcb, const struct pbuf *head)
+{
+    if (pcb->state != ESTABLISHED && pcb->state != CLOSE_WAIT)
+        return ERR_CONN;
+    return head->len > pcb->snd_buf || pcb->snd_queuelen + 2 > TCP_SND_QUEUELEN ? ERR_MEM : ERR_OK;
+}
+
+static void append(struct tcp_pcb *pcb, struct tcp_seg *seg)
+{
+    struct tcp_seg **at = &pcb->unsent;
+
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = seg;
+    pcb->unsent_oversize = 0;
+    pcb->snd_lbb += seg->len;
+    pcb->snd_buf -= seg->len;
+    pcb->snd_queuelen += seg->p->next != NULL ? 2 : 1;
+}
+
+/* Whole, as one segment, or not at all; `most` bytes of payload fit. */
+static int32_t send_segment(struct tcp_pcb *pcb, struct pbuf *head, const void *body,
+                            uint64_t body_bytes, u32_t most)
+{
+    u16_t bytes = (u16_t)MIN(body_bytes, (uint64_t)most - head->len);
+    struct tcp_seg *seg;
+
+    if (bytes > 0) {
+        struct pbuf *p = pbuf_alloc_reference((void *)(uintptr_t)body, bytes, PBUF_ROM);
+
+        if (p == NULL)
+            return ERR_MEM;
+        head->next = p; /* pbuf_cat() would look for the end */
+        head->tot_len += bytes;
+    }
+    seg = tcp_new_segment(head, lwip_htons(pcb->local_port), lwip_htons(pcb->remote_port),
+                          pcb->snd_lbb, bytes == body_bytes ? TCP_PSH : 0);
+    if (seg == NULL)
+        return ERR_MEM;
+    append(pcb, seg);
+    return bytes;
+}
+
+int32_t tcp_send(struct tcp_pcb *pcb, struct pbuf *head, const void *body, uint64_t body_bytes)
+{
+    u32_t most = LWIP_MIN(tcp_gso_payload_max(pcb), pcb->snd_buf);
+    int32_t taken = check(pcb, head);
+
+    ASSERT_BOTTOM_HALF();
+    if (taken == ERR_OK) {
+        if (likely(head->len <= most && copies_get() == 0)) {
+            taken = send_segment(pcb, head, body, body_bytes, most);
+            if (likely(taken >= 0))
+                return taken;
+        } else { /* a tiny MSS: more than one segment; or copies are wanted */
+            taken = copies_write(pcb, head->payload, head->len, TCP_WRITE_FLAG_COPY);
+        }
+    }
+    pbuf_free(head);
+    return taken;
+}
