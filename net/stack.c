@@ -6,6 +6,7 @@
 #include "stack_priv.h"
 #include "tcp_banks.h"
 #include "tcp_gso.h"
+#include "tcp_template.h"
 #include <kernel/context.h>
 #include <kernel/panic.h>
 #include <kernel/printk.h>
@@ -162,8 +163,10 @@ void stack_init(struct nic *nic)
     timer_setup(&reap_timer, reap_timer_expired, NULL);
     isn_init();
     tcp_banks_init();
-    if (nic != NULL)
+    if (nic != NULL) {
         tcp_gso_init(nic);
+        tcp_template_init(nic);
+    }
 
     net_enter();
     lwip_init();

@@ -7,6 +7,7 @@
  */
 #include "stack_priv.h"
 #include "tcp_gso.h"
+#include "tcp_template.h"
 #include <kernel/lib.h>
 #include <lwip/pbuf.h>
 #include <lwip/priv/tcp_priv.h>
@@ -52,26 +53,33 @@ static void tx_end(const struct pbuf *p)
 }
 
 /* Queue a chain, of which the caller gives one reference away. */
-static err_t tx_queue(struct pbuf *p, const struct nic_seg *segs, unsigned count)
+static bool tx_queue(struct pbuf *p, const struct nic_seg *segs, unsigned count,
+                     const struct nic_tx_offload *offload)
 {
-    struct nic_tx_offload offload;
-
-    tcp_gso_offload(p, &offload);
-    if (unlikely(!nic_tx(stack.nic, segs, count, &offload, p))) {
-        /* TCP keeps the segment and sets TF_NAGLEMEMERR: tcp_txnow() below tries again. */
-        stack.stats.tx_ring_full++;
-        stack.tx_stalled = true;
+    if (unlikely(!nic_tx(stack.nic, segs, count, offload, p))) {
         pbuf_free(p);
-        return ERR_MEM;
+        return false;
     }
     if (p->next != NULL)
         tx_begin(p->next);
     stack.stats.tx_frames++;
-    return ERR_OK;
+    return true;
+}
+
+bool stack_tx(struct pbuf *p, const struct nic_tx_offload *offload)
+{
+    struct nic_seg segs[NIC_TX_SEGS_MAX];
+    unsigned count = tx_gather(p, segs);
+
+    if (unlikely(count > NIC_TX_SEGS_MAX || !tx_has_headroom(p)))
+        return false;
+    pbuf_ref(p);
+    return tx_queue(p, segs, count, offload);
 }
 
 err_t stack_linkoutput(struct netif *netif, struct pbuf *p)
 {
+    struct nic_tx_offload offload;
     struct nic_seg segs[NIC_TX_SEGS_MAX];
     unsigned count;
 
@@ -83,16 +91,24 @@ err_t stack_linkoutput(struct netif *netif, struct pbuf *p)
     count = tx_gather(p, segs);
     if (likely(count <= NIC_TX_SEGS_MAX && tx_has_headroom(p))) {
         pbuf_ref(p);
-        return tx_queue(p, segs, count);
+    } else {
+        p = pbuf_clone(PBUF_RAW_TX, PBUF_RAM, p);
+        if (p == NULL) {
+            stack.stats.tx_no_memory++;
+            return ERR_MEM;
+        }
+        stack.stats.tx_copied++;
+        count = tx_gather(p, segs);
     }
-
-    p = pbuf_clone(PBUF_RAW_TX, PBUF_RAM, p);
-    if (p == NULL) {
-        stack.stats.tx_no_memory++;
-        return ERR_MEM;
-    }
-    stack.stats.tx_copied++;
-    return tx_queue(p, segs, tx_gather(p, segs));
+    tcp_gso_offload(p, &offload);
+    if (offload.csum_start != 0 && !offload.ipv6)
+        tcp_template_learn(p->payload);
+    if (likely(tx_queue(p, segs, count, &offload)))
+        return ERR_OK;
+    /* TCP keeps the segment and sets TF_NAGLEMEMERR: tcp_txnow() below tries again. */
+    stack.stats.tx_ring_full++;
+    stack.tx_stalled = true;
+    return ERR_MEM;
 }
 
 void stack_tx_complete(void)

@@ -1,6 +1,7 @@
 /* Super-segments: how large, when they are cut, and what is asked of the device. See tcp_gso.h. */
 #include "tcp_gso.h"
 #include "tcp_cut.h"
+#include "tcp_template.h"
 #include <kernel/context.h>
 #include <kernel/lib.h>
 #include <lwip/ip4_frag.h>
@@ -167,6 +168,8 @@ err_t __wrap_tcp_output(struct tcp_pcb *pcb)
         return ERR_OK; /* the segment that is being handled ends with another call */
     if (pcb->unsent == NULL)
         return __real_tcp_output(pcb); /* an acknowledgement at most */
+    if (likely(tcp_template_output(pcb)))
+        return ERR_OK;
     acknowledged = detach_acknowledged(pcb);
     if (gso_possible(pcb))
         fit_window(pcb);

@@ -78,5 +78,7 @@ int run_tcp_tests(void);
 int run_hostile_tests(void);
 int run_gso_tests(void);
 int run_predict_tests(void);
+int run_template_tests(void);
+int run_send_tests(void);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "../../net/stack_priv.h"
 #include "../../net/tcp_gso.h"
+#include "../../net/tcp_template.h"
 #include "stack_test.h"
 #include <lwip/priv/tcp_priv.h>
 
@@ -25,6 +26,7 @@ static void offloads(unsigned can)
     fake_nic.can = can;
     fake_nic.supers = 0;
     tcp_gso_init((struct nic *)&fake_nic);
+    tcp_template_init((struct nic *)&fake_nic);
     stack.checksum_flags = (can & NIC_TX_CSUM) ? NETIF_CHECKSUM_ENABLE_ALL & ~NETIF_CHECKSUM_GEN_TCP
                                                : NETIF_CHECKSUM_ENABLE_ALL;
     stack.netif.chksum_flags = stack.checksum_flags;

@@ -16,5 +16,7 @@ int main(void)
     failed += run_hostile_tests();
     failed += run_gso_tests();
     failed += run_predict_tests();
+    failed += run_template_tests();
+    failed += run_send_tests();
     return failed;
 }

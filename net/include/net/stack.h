@@ -56,6 +56,7 @@ struct stack_stats {
     uint64_t rx_aborts;     /* connections reset because their app refused too much */
     uint64_t icmp_limited;  /* ICMP errors not sent: there were too many (icmp_limit.h) */
     uint64_t tx_frames;     /* handed to the device */
+    uint64_t tx_templated;  /* of them: headers not made by lwIP (net/tcp_template.h) */
     uint64_t tx_ring_full;  /* lwIP was told to try again later */
     uint64_t tx_copied;     /* into one buffer: too many pieces, or no headroom */
     uint64_t tx_cuts;       /* super-segments cut in two (net/tcp_cut.h) */
