@@ -24,7 +24,7 @@ struct pbuf *stack_rx_payload(struct pktbuf *buf, unsigned at, u16_t len);
 /* netif->linkoutput: queue a frame, without copying it, without a kick. */
 err_t stack_linkoutput(struct netif *netif, struct pbuf *p);
 
-/* Queue a frame, without copying it, without a kick. The caller keeps its reference, and another one
+/* Queue a frame, without copying it, without a kick. The caller keeps its reference, another one
  * is taken for as long as the device reads. False: the ring is full, or the frame is in too many
  * pieces or without room before it; nothing was done. */
 bool stack_tx(struct pbuf *p, const struct nic_tx_offload *offload);

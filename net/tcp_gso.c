@@ -41,9 +41,10 @@ static u16_t gso_payload(const struct tcp_pcb *pcb)
 
 u16_t tcp_gso_payload_max(const struct tcp_pcb *pcb)
 {
-    if (gso_possible(pcb))
-        return gso_payload(pcb);
-    return (u16_t)LWIP_MIN(pcb->mss, LWIP_MAX(pcb->snd_wnd_max / 2, 1));
+    u16_t most = gso_possible(pcb) ? gso_payload(pcb) : pcb->mss;
+    tcpwnd_size_t half = pcb->snd_wnd_max / 2;
+
+    return half != 0 && half < most ? (u16_t)half : most; /* as tcp_write() has it, which asserts */
 }
 
 err_t __real_tcp_write(struct tcp_pcb *pcb, const void *data, u16_t len, u8_t flags);

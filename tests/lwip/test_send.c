@@ -127,6 +127,18 @@ static void test_tiny_mss(void **state)
     check_sent(200, 0);
 }
 
+/* Never more in a segment than half the window (lwIP's rule, which tcp_write() asserts). */
+static void test_small_window(void **state)
+{
+    (void)state;
+    app.pcb->snd_wnd_max = 700;
+    assert_int_equal(tcp_send(app.pcb, head_of(200), body, 3000), 150);
+    assert_int_equal(tcp_write(app.pcb, body + 150, 2850, 0), ERR_OK);
+    app.pcb->cwnd = 1 << 20;
+    tcp_output(app.pcb);
+    check_sent(200, 3000);
+}
+
 /* Refused whole: nothing is queued, and the head is freed (the tear-down looks for it). */
 static void test_refused(void **state)
 {
@@ -159,6 +171,7 @@ int run_send_tests(void)
         TEST(test_large_body_is_taken_in_part),
         TEST(test_a_segment_is_an_mss),
         TEST(test_tiny_mss),
+        TEST(test_small_window),
         TEST(test_refused),
     };
 #undef TEST
