@@ -99,7 +99,7 @@ def test_flood(guest, mode):
           f"{statistics.median(times) * 1000:.1f} ms, max {max(times) * 1000:.1f} ms of "
           f"{len(times)}; SYN-ACKs at " + ", ".join(f"{at:.2f}" for at in acks) + " s")
 
-    assert idle < 0.2, "this is no flood"
+    assert idle < 0.4, "this is no flood"  # some, where the sender has to wait for its CPU
     assert statistics.median(times) < 0.1 and max(times) < 1, sorted(times)[-5:]
     gaps = [after - before for before, after in zip(acks, acks[1:])]
     assert len(gaps) >= 2, acks
