@@ -42,6 +42,11 @@ bench-instructions: deps-bench $(COUNTING) $(BENCH)/linux/version ## guest instr
 check-instructions: deps-test $(COUNTING) ## the same of ours: fails 5% above what docs/bench has
 	@/usr/bin/python3 bench/instructions.py --build $(BUILD) --check $(ARGS)
 
+# The figures and the document that are committed are made by: make bench OUT=docs/bench
+bench: deps-bench $(COUNTING) $(BENCH)/pktgen $(BENCH)/linux/version $(IMAGE) ## Tophalf beside Linux+nginx: tables, CSV, plots; 20 min (ARGS=--quick: 6)
+	@/usr/bin/python3 bench/bench.py --build $(BUILD) --linux $(BENCH)/linux \
+	    $(if $(OUT),--out $(OUT)) $(if $(filter docs/bench,$(OUT)),--document docs/performance.md) $(ARGS)
+
 # An app that discards UDP, in a build folder of its own.
 $(BENCH)/sink.img: FORCE
 	@$(MAKE) --no-print-directory APP=sink BUILD=$(BUILD)/sink image
@@ -51,7 +56,7 @@ $(BENCH)/sink.img: FORCE
 $(BENCH)/linux/version: FORCE | deps-bench
 	@bench/linux/build.sh $(BENCH)/linux
 
-.PHONY: bench-rx bench-instructions check-instructions deps-bench
+.PHONY: bench bench-rx bench-instructions check-instructions deps-bench
 deps-bench:
 	@scripts/setup.sh build run bench
 

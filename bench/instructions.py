@@ -10,6 +10,8 @@ They repeat whatever else the machine does, once two things are kept from changi
   some microseconds instead, and how many instructions that is depends on the machine. The series
   tophalf-adaptive shows it.
 
+tophalf-copies-1 and -2 make the copies that this system leaves out (net/include/net/copies.h).
+
 --check compares with the committed values and says nothing about time; without it they are renewed.
 """
 
@@ -40,7 +42,7 @@ class Case:
     text: str
     connections: int
     requests: int
-    path: str = "/"
+    path: str = "/index.html"  # "/" would cost nginx another look-up
     mode: str = "keep"
     upload: int = 0
 
@@ -55,6 +57,11 @@ CASES = [  # who has once given way can not be told otherwise without being root
     Case("upload", "upload of 1 MiB, 4 connections", 4, 150, "/upload", upload=1 << 20),
 ]
 CASE = {case.name: case for case in CASES}
+COPIED = ["keep-64", "64k", "1m", "upload"]  # what is measured with copies of payload, too
+OURS = {  # series: (mode, copies)
+    "tophalf": ("napi", 0), "tophalf-adaptive": ("adaptive", 0),
+    "tophalf-copies-1": ("napi", 1), "tophalf-copies-2": ("napi", 2),
+}
 TEXT = {case.name: case.text for case in CASES}
 
 
@@ -101,7 +108,7 @@ def plan(options):
 
     if options.check:
         return [(tophalf, ["tophalf"])]
-    guests = [(tophalf, ["tophalf", "tophalf-adaptive"])]
+    guests = [(tophalf, list(OURS))]
     if options.linux:
         guests += [(lambda _, extra: linux("default")(extra), ["linux"]),
                    (lambda _, extra: linux("tuned")(extra), ["linux-tuned"])]
@@ -112,18 +119,32 @@ def wanted(options):
     return [case for case in CASES if not options.cases or case.name in options.cases]
 
 
+def select(target, series):
+    if series in OURS:
+        mode, copies = OURS[series]
+        target.select(mode)
+        target.copies(copies)
+
+
+def applies(series, case):
+    return "copies" not in series or case.name in COPIED
+
+
 def measure(options):
     """Rows of the table; a case that a guest does not offer (no upload) is left out."""
     guests, rows = plan(options), []
     counter = options.build / "bench" / "insn.counters"
     extra = insn.plugin_options(options.build / "bench" / "plugin" / "insn.so", counter)
-    line = progress.Line(sum(len(series) for _, series in guests) * len(wanted(options)))
+    line = progress.Line(sum(applies(one, case) for _, series in guests for one in series
+                             for case in wanted(options)))
     for make, all_series in guests:
         line.show(f"{all_series[0]}: booting")
         with make(options, extra) as target:
             for case in wanted(options):
                 for series in all_series:
-                    target.select({"tophalf": "napi", "tophalf-adaptive": "adaptive"}.get(series))
+                    if not applies(series, case):
+                        continue
+                    select(target, series)
                     line.show(f"{series}: {case.text}")
                     if not case.upload or target.takes_uploads():
                         figures = count(options.build, target, case, counter, options.repeats)
@@ -154,7 +175,7 @@ def write(path, rows):
     kept = read(path) if path.exists() else []
     new = {(r["series"], r["case"]) for r in rows}
     rows = [r for r in kept if (r["series"], r["case"]) not in new] + rows
-    order = ["tophalf", "tophalf-adaptive", "linux", "linux-tuned"]
+    order = [*OURS, "linux", "linux-tuned"]
     rows.sort(key=lambda r: (order.index(r["series"]), list(TEXT).index(r["case"])))
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", newline="") as out:
@@ -193,7 +214,7 @@ def print_check(rows, committed):
     return failed == 0
 
 
-def parse():
+def parse(words=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--build", type=Path, default=Path("build"), help="the build folder")
     parser.add_argument("--committed", type=Path, default=COMMITTED, help="the table")
@@ -202,7 +223,7 @@ def parse():
     parser.add_argument("--check", action="store_true", help="fail where more than 5%% above")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--cases", nargs="*", choices=list(TEXT), help="only these")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     options.build = options.build.resolve()
     options.committed = options.committed.resolve()
     if options.ours:

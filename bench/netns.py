@@ -41,6 +41,11 @@ def make_tap():
     run("ip", "link", "set", TAP, "up")
 
 
+def know_guest():
+    """The guest's link address, so that nobody waits for an ARP reply before it is up."""
+    run("ip", "neighbour", "replace", GUEST_IP, "lladdr", GUEST_MAC, "dev", TAP)
+
+
 def qemu_options(card=""):
     """card: further options of virtio-net-pci (",tx=timer"). The tap has vnet headers: offloads."""
     return ["-netdev", f"tap,id=n0,ifname={TAP},script=no,downscript=no,vhost=off",

@@ -1,11 +1,16 @@
 /*
  * The other end of the wire for benchmarks: raw Ethernet frames into an interface, by AF_PACKET.
  *
- *   pktgen flood IF MAC SRC DST PORT RATE SECONDS [BYTES]   UDP datagrams at an offered rate
- *   pktgen ping  IF MAC SRC DST INTERVAL_US SECONDS         ICMP echo, with round-trip times
+ *   pktgen flood IF MAC SRC DST PORT RATE SECONDS [BYTES]
+ *       UDP datagrams at an offered rate
+ *   pktgen ping IF MAC SRC DST INTERVAL_US SECONDS [kernel]
+ *       ICMP echo, with round-trip times; kernel: by the kernel's clock when a reply arrives, as
+ *       ping(8) has it, so that what this process waits for a core is not in them
+ *   pktgen echo IF MAC SRC DST WINDOW SECONDS
+ *       ICMP echo as fast as it comes back, WINDOW requests on their way
  *
  * MAC is the guest's; SRC and DST are IPv4 addresses; RATE is packets a second. Frames are BYTES
- * long (60 to 1514, without their checksum). Both end by themselves and print one line of JSON.
+ * long (60 to 1514, without their checksum). All end by themselves and print one line of JSON.
  *
  * The pace: at most BURST frames a sendmmsg(2). Between bursts it sleeps, also at high rates: a
  * sender that spins takes the core that QEMU's main loop needs, and measures itself. A sleep of
@@ -32,15 +37,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BURST        64u
-#define FRAME_MIN    60u
-#define FRAME_MAX    1514u
-#define SECONDS_MAX  3600
-#define PINGS_MAX    1000000u
-#define LATE_REPLIES 1000000000ull /* ns that the last replies have */
+#define BURST            64u
+#define FRAME_MIN        60u
+#define FRAME_MAX        1514u
+#define SECONDS_MAX      3600
+#define PINGS_MAX        1000000u
+#define LATE_REPLIES     1000000000ull /* ns that the last replies have */
+#define ECHO_PATIENCE_NS 20000000ull
+#define ECHO_PAUSE_NS    100000ull /* for a batch to come together; the core is QEMU's too */
+#define ECHO_BYTES       98u
 
 struct wire {
     int fd;
+    bool stamped; /* arrivals have the kernel's time */
     uint8_t frame[FRAME_MAX];
     unsigned bytes;
 };
@@ -54,12 +63,17 @@ static void die(const char *what)
     exit(1);
 }
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t now_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
 }
 
 static void sleep_until(uint64_t ns)
@@ -232,26 +246,53 @@ static int compare_u64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* One frame that came in: the round-trip time if it is a reply to us, else 0. */
-static uint64_t reply_rtt(const uint8_t *frame, ssize_t bytes, uint16_t id)
+/* Is this frame a reply to us? Then what it brings back. */
+static bool is_reply(const uint8_t *frame, size_t bytes, uint16_t id, struct echo *echo)
 {
     const struct iphdr *ip = (const void *)(frame + sizeof(struct ether_header));
-    struct echo echo;
 
-    if (bytes < (ssize_t)(sizeof(struct ether_header) + sizeof(*ip) + sizeof(echo)) ||
-        ip->ihl != 5 || ip->protocol != IPPROTO_ICMP)
-        return 0;
-    memcpy(&echo, ip + 1, sizeof(echo));
-    if (echo.head.type != ICMP_ECHOREPLY || echo.head.un.echo.id != id)
-        return 0;
-    return now_ns() - echo.sent_ns;
+    if (bytes < sizeof(struct ether_header) + sizeof(*ip) + sizeof(*echo) || ip->ihl != 5 ||
+        ip->protocol != IPPROTO_ICMP)
+        return false;
+    memcpy(echo, ip + 1, sizeof(*echo));
+    return echo->head.type == ICMP_ECHOREPLY && echo->head.un.echo.id == id;
+}
+
+static uint64_t wire_clock(const struct wire *w)
+{
+    return clock_ns(w->stamped ? CLOCK_REALTIME : CLOCK_MONOTONIC); /* the kernel's is the former */
+}
+
+/* One frame, if there is one, and when it came. */
+static ssize_t wire_take(struct wire *w, uint8_t *frame, uint64_t *came_ns)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(struct timespec))];
+    } control;
+    struct iovec piece = { .iov_base = frame, .iov_len = FRAME_MAX };
+    struct msghdr message = { .msg_iov = &piece,
+                              .msg_iovlen = 1,
+                              .msg_control = &control,
+                              .msg_controllen = sizeof(control) };
+    ssize_t n = recvmsg(w->fd, &message, MSG_DONTWAIT);
+    const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    struct timespec t;
+
+    *came_ns = wire_clock(w);
+    if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+        memcpy(&t, CMSG_DATA(c), sizeof(t));
+        *came_ns = (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
+    }
+    return n;
 }
 
 static void take_replies(struct wire *w, uint16_t id, uint64_t until_ns, uint64_t *rtt,
                          uint64_t *count)
 {
     uint8_t frame[FRAME_MAX];
-    uint64_t now, one;
+    uint64_t now, came;
+    struct echo echo;
 
     while ((now = now_ns()) < until_ns) {
         struct pollfd p = { .fd = w->fd, .events = POLLIN };
@@ -261,36 +302,43 @@ static void take_replies(struct wire *w, uint16_t id, uint64_t until_ns, uint64_
 
         if (ppoll(&p, 1, &left, NULL) <= 0)
             continue;
-        n = recv(w->fd, frame, sizeof(frame), MSG_DONTWAIT);
-        one = n > 0 ? reply_rtt(frame, n, id) : 0;
-        if (one != 0 && *count < PINGS_MAX)
-            rtt[(*count)++] = one;
+        n = wire_take(w, frame, &came);
+        if (n > 0 && is_reply(frame, (size_t)n, id, &echo) && *count < PINGS_MAX)
+            rtt[(*count)++] = came - echo.sent_ns;
     }
 }
 
-static int ping(char **argv)
+/* A request whose reply will say when it was sent. */
+static void make_echo(uint8_t *payload, uint16_t id, uint64_t sequence, uint64_t sent_ns)
+{
+    struct echo echo = { .head = { .type = ICMP_ECHO,
+                                   .un.echo = { .id = id, .sequence = htons((uint16_t)sequence) } },
+                         .sent_ns = sent_ns };
+
+    memcpy(payload, &echo, sizeof(echo));
+    echo.head.checksum = checksum(payload, 64);
+    memcpy(payload, &echo.head, sizeof(echo.head));
+}
+
+static int ping(char **argv, bool stamped)
 {
     static uint64_t rtt[PINGS_MAX];
-    struct wire w;
-    uint64_t interval = 1000 * number(argv[4], "INTERVAL_US", 100, 10000000);
+    struct wire w = { .stamped = stamped };
+    uint64_t interval = number(argv[4], "INTERVAL_US", 1, 10000000) * 1000;
     uint64_t seconds = number(argv[5], "SECONDS", 1, SECONDS_MAX);
     uint16_t id = htons((uint16_t)getpid());
     uint64_t begun, next, sent = 0, got = 0;
     uint8_t *payload;
+    int on = stamped;
 
-    prctl(PR_SET_TIMERSLACK, 1ul); /* a wake-up 50 us late would be measured as the guest's */
     wire_open(&w, argv[0], ETH_P_IP);
-    payload = frame_begin(&w, argv[0], argv[1], argv[2], argv[3], IPPROTO_ICMP, 98);
+    if (setsockopt(w.fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) != 0)
+        die("SO_TIMESTAMPNS");
+    payload = frame_begin(&w, argv[0], argv[1], argv[2], argv[3], IPPROTO_ICMP, ECHO_BYTES);
     begun = next = now_ns();
     while (next < begun + seconds * NS_PER_SEC && sent < PINGS_MAX) {
-        struct echo echo = { .head = { .type = ICMP_ECHO,
-                                       .un.echo = { .id = id, .sequence = htons((uint16_t)sent) } },
-                             .sent_ns = now_ns() };
-
-        memcpy(payload, &echo, sizeof(echo));
-        echo.head.checksum = checksum(payload, 64);
-        memcpy(payload, &echo.head, sizeof(echo.head));
-        if (send(w.fd, w.frame, 98, MSG_DONTWAIT) == 98)
+        make_echo(payload, id, sent, wire_clock(&w));
+        if (send(w.fd, w.frame, w.bytes, MSG_DONTWAIT) == (ssize_t)w.bytes)
             sent++;
         next += interval;
         take_replies(&w, id, next, rtt, &got);
@@ -303,7 +351,79 @@ static int ping(char **argv)
            (unsigned long long)percentile(rtt, got, 500),
            (unsigned long long)percentile(rtt, got, 900),
            (unsigned long long)percentile(rtt, got, 990),
-           (unsigned long long)percentile(rtt, got, 1000));
+           (unsigned long long)(got > 0 ? rtt[got - 1] : 0));
+    return 0;
+}
+
+/* ---- echo ---- */
+
+static uint64_t send_echoes(struct wire *w, uint64_t wanted)
+{
+    static struct mmsghdr burst[BURST];
+    struct iovec piece = { .iov_base = w->frame, .iov_len = w->bytes };
+    uint64_t sent = 0;
+    int n = 1;
+
+    for (unsigned i = 0; i < BURST; i++)
+        burst[i].msg_hdr = (struct msghdr){ .msg_iov = &piece, .msg_iovlen = 1 };
+    for (; sent < wanted && n > 0; sent += n > 0 ? (uint64_t)n : 0)
+        n = sendmmsg(w->fd, burst, wanted - sent < BURST ? (unsigned)(wanted - sent) : BURST,
+                     MSG_DONTWAIT);
+    return sent;
+}
+
+/* Replies that are here now. */
+static uint64_t take_echoes(struct wire *w, uint16_t id)
+{
+    static uint8_t frames[BURST][FRAME_MAX];
+    static struct mmsghdr burst[BURST];
+    struct iovec pieces[BURST];
+    struct echo echo;
+    uint64_t got = 0;
+    int n;
+
+    do {
+        for (unsigned i = 0; i < BURST; i++) {
+            pieces[i] = (struct iovec){ .iov_base = frames[i], .iov_len = FRAME_MAX };
+            burst[i].msg_hdr = (struct msghdr){ .msg_iov = &pieces[i], .msg_iovlen = 1 };
+        }
+        n = recvmmsg(w->fd, burst, BURST, MSG_DONTWAIT, NULL);
+        for (int i = 0; i < n; i++)
+            got += is_reply(frames[i], burst[i].msg_len, id, &echo);
+    } while (n == BURST);
+    return got;
+}
+
+/* The most packets that go through the card and back. What is lost on the way is replaced when
+ * nothing has come for a while. */
+static int echo_many(char **argv)
+{
+    struct wire w = { .fd = -1 };
+    uint64_t window = number(argv[4], "WINDOW", 1, 1000);
+    uint64_t seconds = number(argv[5], "SECONDS", 1, SECONDS_MAX);
+    uint16_t id = htons((uint16_t)getpid());
+    uint64_t begun, now, last, sent = 0, got = 0, waiting = 0;
+
+    wire_open(&w, argv[0], ETH_P_IP);
+    make_echo(frame_begin(&w, argv[0], argv[1], argv[2], argv[3], IPPROTO_ICMP, ECHO_BYTES), id, 0,
+              0);
+    begun = last = now_ns();
+    while ((now = now_ns()) < begun + seconds * NS_PER_SEC) {
+        uint64_t more = send_echoes(&w, window - waiting), came;
+
+        sent += more;
+        sleep_until(now + ECHO_PAUSE_NS);
+        came = take_echoes(&w, id);
+        got += came;
+        waiting += more;
+        waiting -= came < waiting ? came : waiting;
+        if (came > 0)
+            last = now;
+        else if (now - last > ECHO_PATIENCE_NS)
+            waiting = 0;
+    }
+    printf("{\"sent\":%llu,\"received\":%llu,\"pps\":%llu}\n", (unsigned long long)sent,
+           (unsigned long long)got, (unsigned long long)(got * NS_PER_SEC / (now - begun)));
     return 0;
 }
 
@@ -313,8 +433,13 @@ int main(int argc, char **argv)
     if (argc >= 9 && argc <= 10 && strcmp(argv[1], "flood") == 0)
         return flood(argv + 2, argc - 2);
     if (argc == 8 && strcmp(argv[1], "ping") == 0)
-        return ping(argv + 2);
+        return ping(argv + 2, false);
+    if (argc == 9 && strcmp(argv[1], "ping") == 0 && strcmp(argv[8], "kernel") == 0)
+        return ping(argv + 2, true);
+    if (argc == 8 && strcmp(argv[1], "echo") == 0)
+        return echo_many(argv + 2);
     fprintf(stderr, "usage: pktgen flood IF MAC SRC DST PORT RATE SECONDS [BYTES]\n"
-                    "       pktgen ping IF MAC SRC DST INTERVAL_US SECONDS\n");
+                    "       pktgen ping IF MAC SRC DST INTERVAL_US SECONDS [kernel]\n"
+                    "       pktgen echo IF MAC SRC DST WINDOW SECONDS\n");
     return 2;
 }

@@ -1,10 +1,12 @@
 """What is measured: guests on the tap, each with its series (how it receives) and its counters."""
 
+import http.client
 import logging
 import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import netns
@@ -59,10 +61,14 @@ class Tophalf:
         self.memory = memory
         self.guest = None
 
-    def __enter__(self):
+    def begin(self):
+        """QEMU runs; nothing is waited for."""
         self.guest = qemu.Guest(image=self.image, cfg=self.cfg, net=None, args=self.args,
                                 memory=self.memory)
-        self.guest.wait_prompt()
+        return self.guest
+
+    def __enter__(self):
+        self.begin().wait_prompt()
         pin(self.guest.process.pid)
         return self
 
@@ -75,9 +81,17 @@ class Tophalf:
     def select(self, series):
         self.guest.console(f"mode {series}")
 
+    def copies(self, level):
+        self.guest.console(f"copies {level}")
+
     def takes_uploads(self):
-        """Whether a POST of 1 MiB to /upload is taken: httpd answers 2xx."""
-        return False
+        """Is a POST to /upload answered with 2xx?"""
+        connection = http.client.HTTPConnection(netns.GUEST_IP, 80, timeout=10)
+        try:
+            connection.request("POST", "/upload", b"few bytes")
+            return connection.getresponse().status // 100 == 2
+        finally:
+            connection.close()
 
     def version(self):
         return self.guest.console_json("version")["version"]
@@ -107,10 +121,13 @@ class Linux:
         self.options = options
         self.guest = None
 
-    def __enter__(self):
+    def begin(self):
         import guest as linux
         self.guest = linux.LinuxGuest(self.folder, netns.qemu_options(self.card), **self.options)
-        self.guest.wait_ready()
+        return self.guest
+
+    def __enter__(self):
+        self.begin().wait_ready()
         pin(self.guest.process.pid)
         return self
 
@@ -159,6 +176,50 @@ class LinuxWeb(Linux):
 
     def version(self):
         return f"{super().version()}, nginx {(Path(self.folder) / 'nginx-version').read_text()}".strip()
+
+
+class NativeNginx:
+    """The guest's nginx on this machine, without an emulator: what wrk could get at most."""
+
+    PORT = 8612
+
+    def __init__(self, folder, work):
+        self.folder = Path(folder)
+        self.root = Path(work)
+        self.process = None
+
+    def __enter__(self):
+        subprocess.run(["rm", "-rf", self.root], check=True)
+        self.root.mkdir(parents=True)
+        packed = subprocess.run(["gzip", "-dc", self.folder / "initramfs.gz"], check=True,
+                                capture_output=True).stdout
+        subprocess.run(["cpio", "-idm", "--quiet", "--no-absolute-filenames"], input=packed,
+                       check=True, cwd=self.root)
+        conf = self.root / "etc" / "nginx.conf"
+        text = conf.read_text()
+        for old, new in (("/run/nginx.pid", f"{self.root}/run/nginx.pid"),
+                         ("/www", f"{self.root}/www"), ("listen 80 ", f"listen {self.PORT} "),
+                         ("user root;", "user root; daemon off;"),
+                         ("access_log off;", f"access_log off; {self.temporary()}")):
+            assert old in text
+            text = text.replace(old, new)
+        conf.write_text(text)
+        line = [self.root / "lib64" / "ld-linux-x86-64.so.2", "--library-path", self.root / "lib",
+                self.root / "bin" / "nginx", "-p", self.root, "-e", "stderr", "-c", conf]
+        if len(os.sched_getaffinity(0)) >= 2:
+            line = ["taskset", "-c", VCPU_CORE, *line]
+        self.process = subprocess.Popen(list(map(str, line)), stderr=subprocess.DEVNULL)
+        time.sleep(1)
+        return self
+
+    def temporary(self):
+        """nginx makes these folders, though nothing here uses them."""
+        return " ".join(f"{kind}_temp_path {self.root}/run/{kind};"
+                        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
 
 
 def machine():

@@ -1,6 +1,7 @@
 """The Linux guest that is measured beside ours: the same QEMU options but for how it boots."""
 
 import json
+import os
 import select
 import subprocess
 import time
@@ -26,7 +27,8 @@ class LinuxGuest:
         folder = Path(folder)
         self.command_line = [
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
-            "-vga", "none", "-machine", "q35", "-accel", "tcg", "-cpu", cpu, "-m", memory,
+            "-vga", "none", "-machine", "q35", "-accel", os.environ.get("ACCEL", "tcg"),
+            "-cpu", cpu, "-m", memory,
             "-monitor", "none", "-no-reboot", "-serial", "stdio",
             "-name", "linux,debug-threads=on",
             "-kernel", str(folder / "vmlinuz"), "-initrd", str(folder / "initramfs.gz"),
