@@ -21,6 +21,9 @@ extern struct stack stack;
 struct pktbuf;
 struct pbuf *stack_rx_payload(struct pktbuf *buf, unsigned at, u16_t len);
 
+/* Whether lwIP has to check the checksums of this frame. */
+void stack_rx_checksum(const struct pktbuf *buf);
+
 /* netif->linkoutput: queue a frame, without copying it, without a kick. */
 err_t stack_linkoutput(struct netif *netif, struct pbuf *p);
 

@@ -6,7 +6,7 @@
  */
 #include "stack_priv.h"
 #include "tcp_banks.h"
-#include "tcp_predict.h"
+#include "tcp_rx.h"
 #include <kernel/lib.h>
 #include <kernel/panic.h>
 #include <lwip/etharp.h>
@@ -160,20 +160,25 @@ static void rx_chain(struct pbuf *head, struct pktbuf *rest)
     }
 }
 
+/* lwIP asks the interface whether to check: here that is a matter of each frame. */
+void stack_rx_checksum(const struct pktbuf *buf)
+{
+    stack.netif.chksum_flags =
+        buf->checked ? stack.checksum_flags & ~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP)
+                     : stack.checksum_flags;
+}
+
 void stack_input(struct pktbuf *buf)
 {
     struct pbuf *p;
 
-    if (tcp_predict(buf))
+    if (tcp_rx(buf))
         return;
     if (!rx_wanted(buf)) {
         rx_drop(buf);
         return;
     }
-    /* lwIP asks the interface whether to check: here that is a matter of each frame. */
-    stack.netif.chksum_flags =
-        buf->checked ? stack.checksum_flags & ~(NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP)
-                     : stack.checksum_flags;
+    stack_rx_checksum(buf);
     p = rx_pbuf(buf);
     if (unlikely(buf->next != NULL))
         rx_chain(p, buf->next);

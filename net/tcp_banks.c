@@ -106,6 +106,12 @@ struct tcp_pcb *tcp_banks_find_ip4(uint32_t remote, uint16_t remote_port, uint16
 void __real_tcp_input(struct pbuf *p, struct netif *netif);
 void __wrap_tcp_input(struct pbuf *p, struct netif *netif);
 
+/* The connection of the segment that is looked at. */
+static struct tcp_pcb *find_segment_s(const struct tcp_hdr *tcp)
+{
+    return find_active(ip_current_src_addr(), lwip_ntohs(tcp->src), lwip_ntohs(tcp->dest));
+}
+
 /*
  * The device puts segments together (GUEST_TSO), and lwIP acknowledges every second one that it
  * sees: a sender whose window is one such segment would wait for the timer of the delayed
@@ -113,8 +119,7 @@ void __wrap_tcp_input(struct pbuf *p, struct netif *netif);
  */
 static void acknowledge_now(const struct tcp_hdr *tcp)
 {
-    struct tcp_pcb *pcb =
-        find_active(ip_current_src_addr(), lwip_ntohs(tcp->src), lwip_ntohs(tcp->dest));
+    struct tcp_pcb *pcb = find_segment_s(tcp);
 
     if (pcb != NULL)
         tcp_set_flags(pcb, TF_ACK_DELAY);
@@ -126,7 +131,7 @@ void __wrap_tcp_input(struct pbuf *p, struct netif *netif)
 
     if (likely(p->len >= TCP_HLEN)) {
         select_bank(bank_of(ip_current_src_addr(), lwip_ntohs(tcp->src), lwip_ntohs(tcp->dest)));
-        if (unlikely(tcp_timewait_count() > 0) && tcp_timewait_input(p, netif))
+        if (tcp_timewait_count() > 0 && find_segment_s(tcp) == NULL && tcp_timewait_input(p, netif))
             return;
         if (unlikely(p->tot_len >= 2 * TCP_MSS))
             acknowledge_now(tcp);

@@ -3,19 +3,14 @@
 #include "port/chksum.h"
 #include "stack_priv.h"
 #include "tcp_banks.h"
+#include "wire.h"
 #include <drivers/trace.h>
 #include <kernel/lib.h>
 #include <lwip/pbuf.h>
 #include <lwip/priv/tcp_priv.h>
-#include <lwip/prot/ethernet.h>
 #include <lwip/prot/ip4.h>
 #include <lwip/prot/tcp.h>
 #include <lwip/stats.h>
-
-/* The only layout that is expected. Ethernet's 14 bytes leave all behind them unaligned. */
-#define IP_AT   SIZEOF_ETH_HDR
-#define TCP_AT  (IP_AT + IP_HLEN)
-#define DATA_AT (TCP_AT + TCP_HLEN)
 
 /* An expected segment. Host byte order but for the address. */
 struct segment {
@@ -26,75 +21,30 @@ struct segment {
     bool push;
 };
 
-static u16_t get16(const u8_t *at)
-{
-    u16_t value;
-
-    __builtin_memcpy(&value, at, sizeof(value));
-    return value;
-}
-
-static u32_t get32(const u8_t *at)
-{
-    u32_t value;
-
-    __builtin_memcpy(&value, at, sizeof(value));
-    return value;
-}
-
-static u64_t sum32(const u8_t *at, unsigned words)
-{
-    u64_t sum = 0;
-
-    for (unsigned i = 0; i < words; i++)
-        sum += get32(at + 4 * (size_t)i);
-    return sum;
-}
-
-/* RFC 1071: right when all words, the checksum among them, add up to all ones. */
-static bool adds_up(u64_t sum)
-{
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return sum == 0xffff;
-}
-
 /* With the pseudo header: both addresses, the protocol, the length. */
 static bool tcp_adds_up(const u8_t *frame, unsigned tcp_bytes)
 {
-    return adds_up(sum32(frame + IP_AT + 12, 2) + PP_HTONS(IP_PROTO_TCP) +
-                   lwip_htons((u16_t)tcp_bytes) + lwip_port_chksum(frame + TCP_AT, (int)tcp_bytes));
+    return wire_adds_up(wire_sum32(frame + WIRE_IP + 12, 2) + PP_HTONS(IP_PROTO_TCP) +
+                        lwip_htons((u16_t)tcp_bytes) +
+                        lwip_port_chksum(frame + WIRE_TCP, (int)tcp_bytes));
 }
 
-/* Whether the frame looks as expected; what its connection will be asked for goes to *out. */
-static bool read_headers(const struct pktbuf *buf, struct segment *out)
+/* Whether the segment looks as expected; what its connection will be asked for goes to *out. */
+static bool read_segment(const struct pktbuf *buf, unsigned tcp_bytes, struct segment *out)
 {
-    const u8_t *frame = buf->frame, *ip = frame + IP_AT, *tcp = frame + TCP_AT;
-    unsigned ip_bytes;
+    const u8_t *frame = buf->frame, *tcp = frame + WIRE_TCP;
 
-    if (buf->frame_len < DATA_AT || buf->next != NULL ||
-        get32(frame) != get32(stack.netif.hwaddr) ||
-        get16(frame + 4) != get16(stack.netif.hwaddr + 4) ||
-        get16(frame + 12) != PP_HTONS(ETHTYPE_IP) || ip[0] != 0x45 ||
-        (get16(ip + 6) & PP_HTONS(IP_OFFMASK | IP_MF)) != 0 || ip[9] != IP_PROTO_TCP ||
-        get32(ip + 16) != ip4_addr_get_u32(netif_ip4_addr(&stack.netif)) ||
-        tcp[12] != TCP_HLEN / 4 << 4 || (tcp[13] & ~TCP_PSH) != TCP_ACK)
+    if (tcp_bytes < TCP_HLEN || tcp[12] != TCP_HLEN / 4 << 4 || (tcp[13] & ~TCP_PSH) != TCP_ACK)
         return false;
-    ip_bytes = lwip_ntohs(get16(ip + 2));
-    if (ip_bytes < DATA_AT - IP_AT || ip_bytes > buf->frame_len - IP_AT ||
-        !adds_up(sum32(ip, IP_HLEN / 4)))
-        return false;
-    if (!buf->checked && !tcp_adds_up(frame, ip_bytes - IP_HLEN))
+    if (!buf->checked && !tcp_adds_up(frame, tcp_bytes))
         return false; /* lwIP counts it */
-    out->remote_ip = get32(ip + 12);
-    out->remote_port = lwip_ntohs(get16(tcp));
-    out->local_port = lwip_ntohs(get16(tcp + 2));
-    out->seq = lwip_ntohl(get32(tcp + 4));
-    out->ack = lwip_ntohl(get32(tcp + 8));
-    out->window = lwip_ntohs(get16(tcp + 14));
-    out->len = (u16_t)(ip_bytes - (DATA_AT - IP_AT));
+    out->remote_ip = wire_get32(frame + WIRE_IP + 12);
+    out->remote_port = lwip_ntohs(wire_get16(tcp));
+    out->local_port = lwip_ntohs(wire_get16(tcp + 2));
+    out->seq = lwip_ntohl(wire_get32(tcp + 4));
+    out->ack = lwip_ntohl(wire_get32(tcp + 8));
+    out->window = lwip_ntohs(wire_get16(tcp + 14));
+    out->len = (u16_t)(tcp_bytes - TCP_HLEN);
     out->push = tcp[13] & TCP_PSH;
     return true;
 }
@@ -246,7 +196,7 @@ static bool tell_sent(struct tcp_pcb *pcb, u32_t bytes)
 
 static bool hand_over(struct tcp_pcb *pcb, struct pktbuf *buf, const struct segment *s)
 {
-    struct pbuf *p = stack_rx_payload(buf, DATA_AT, s->len);
+    struct pbuf *p = stack_rx_payload(buf, WIRE_TCP + TCP_HLEN, s->len);
     err_t err;
 
     if (s->push)
@@ -296,13 +246,13 @@ static void tell_app(struct tcp_pcb *pcb, struct pktbuf *buf, const struct segme
         tcp_output(pcb);
 }
 
-bool tcp_predict(struct pktbuf *buf)
+bool tcp_predict(struct pktbuf *buf, unsigned tcp_bytes)
 {
     struct tcp_pcb *pcb;
     struct segment s;
     u32_t sent = 0;
 
-    if (!read_headers(buf, &s))
+    if (!read_segment(buf, tcp_bytes, &s))
         return false;
     pcb = tcp_banks_find_ip4(s.remote_ip, s.remote_port, s.local_port);
     if (pcb == NULL || !is_expected(pcb, &s))

@@ -6,9 +6,8 @@
  * here against the connection itself, and what is left to do is little. It is done as lwIP's
  * tcp_receive() does it, on lwIP's connection; any other frame is lwIP's, untouched.
  *
- * Expected is: a single buffer, for us, IPv4 without options or fragments, TCP without options,
- * flags ACK and perhaps PSH; a connection that is ESTABLISHED, in order, not recovering from loss,
- * and with no data that its app refused.
+ * Expected is: TCP without options, flags ACK and perhaps PSH; a connection that is ESTABLISHED, in
+ * order, not recovering from loss, and with no data that its app refused.
  *
  * Bottom half.
  */
@@ -17,8 +16,9 @@
 
 #include <drivers/pktbuf.h>
 
-/* Handle the frame if it is what was expected: true, and the buffer is taken. False: nothing was
- * done, and nothing of the frame was changed. */
-bool tcp_predict(struct pktbuf *buf);
+/* Handle the frame, which tcp_rx() has found good so far, with so many bytes of TCP header and
+ * data, if it is what was expected: true, and the buffer is taken. False: nothing was done, and
+ * nothing of the frame was changed. */
+bool tcp_predict(struct pktbuf *buf, unsigned tcp_bytes);
 
 #endif

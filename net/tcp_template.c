@@ -1,6 +1,7 @@
 /* Headers from a template: see tcp_template.h. */
 #include "tcp_template.h"
 #include "stack_priv.h"
+#include "wire.h"
 #include <kernel/lib.h>
 #include <lwip/pbuf.h>
 #include <lwip/priv/tcp_priv.h>
@@ -9,10 +10,6 @@
 #include <lwip/prot/tcp.h>
 #include <lwip/stats.h>
 #include <string.h>
-
-#define IP_AT   SIZEOF_ETH_HDR
-#define TCP_AT  (IP_AT + IP_HLEN)
-#define DATA_AT (TCP_AT + TCP_HLEN)
 
 /* Where frames to an address go. Direct mapped: who shares a slot takes lwIP's way more often. */
 #define ROUTE_BITS 8
@@ -40,20 +37,128 @@ static u32_t now_tick(void)
 
 void tcp_template_learn(const uint8_t *frame)
 {
-    const struct ip_hdr *ip = (const void *)(frame + IP_AT);
-    struct route *route = route_slot(ip->dest.addr);
+    u32_t dest = wire_get32(frame + WIRE_IP + 16);
+    struct route *route = route_slot(dest);
 
-    route->dest = ip->dest.addr;
+    route->dest = dest;
     route->tick = now_tick();
     memcpy(route->ethernet, frame, sizeof(route->ethernet));
 }
 
-/* ---- What is sent this way ---- */
+/* NULL: not known now, or the headers are not all ours to make. */
+static const struct route *find_route(const ip4_addr_t *dest)
+{
+    const struct route *route = route_slot(ip4_addr_get_u32(dest));
+
+    return route->dest == ip4_addr_get_u32(dest) && route->tick == now_tick() &&
+                   (template.can & NIC_TX_CSUM) && netif_is_link_up(&stack.netif)
+               ? route
+               : NULL;
+}
+
+/* ---- Headers ---- */
+
+/* What IP's header says of a frame. */
+struct ends {
+    u32_t local, remote; /* as on the wire */
+    u8_t ttl, tos;
+};
+
+static u32_t fold(u32_t sum)
+{
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (sum & 0xffff) + (sum >> 16);
+}
+
+static u32_t halves(u32_t word)
+{
+    return (word & 0xffff) + (word >> 16);
+}
+
+static void write_ip(u8_t *at, const struct ends *ends, u16_t bytes, u32_t addresses)
+{
+    u16_t id = lwip_htons(template.ip_id++);
+    struct ip_hdr *ip = (void *)at;
+
+    IPH_VHL_SET(ip, 4, IP_HLEN / 4);
+    IPH_TOS_SET(ip, ends->tos);
+    IPH_LEN_SET(ip, lwip_htons(bytes));
+    IPH_ID_SET(ip, id);
+    IPH_OFFSET_SET(ip, 0);
+    IPH_TTL_SET(ip, ends->ttl);
+    IPH_PROTO_SET(ip, IP_PROTO_TCP);
+    ip->src.addr = ends->local;
+    ip->dest.addr = ends->remote;
+    IPH_CHKSUM_SET(ip, (u16_t)~fold(addresses + (0x45u | (u32_t)ends->tos << 8) +
+                                    lwip_htons(bytes) + id + (ends->ttl | IP_PROTO_TCP << 8)));
+}
+
+static void move_payload(struct pbuf *p, int bytes)
+{
+    p->payload = (u8_t *)p->payload - bytes;
+    p->len = (u16_t)(p->len + bytes);
+    p->tot_len = (u16_t)(p->tot_len + bytes);
+}
+
+/* From TCP's header on to a frame that the device has. To TCP's checksum it adds all but the pseudo
+ * header. mss: what it is to be cut to; 0: nothing. */
+static bool emit(struct pbuf *p, const struct route *route, const struct ends *ends, u16_t mss)
+{
+    struct nic_tx_offload offload = { .csum_start = WIRE_TCP,
+                                      .csum_offset = offsetof(struct tcp_hdr, chksum),
+                                      .gso_size = mss,
+                                      .hdr_len = mss != 0 ? WIRE_TCP + TCP_HLEN : 0 };
+    u16_t bytes = p->tot_len;
+    u32_t addresses = halves(ends->local) + halves(ends->remote);
+    struct tcp_hdr *tcp = p->payload;
+
+    tcp->chksum = (u16_t)fold(addresses + PP_HTONS(IP_PROTO_TCP) + lwip_htons(bytes));
+    move_payload(p, WIRE_TCP);
+    memcpy(p->payload, route->ethernet, sizeof(route->ethernet));
+    write_ip((u8_t *)p->payload + WIRE_IP, ends, (u16_t)(bytes + IP_HLEN), addresses);
+    if (unlikely(!stack_tx(p, &offload))) {
+        move_payload(p, -(int)WIRE_TCP);
+        return false;
+    }
+    stack.stats.tx_templated++;
+    IP_STATS_INC(ip.xmit);
+    return true;
+}
+
+/* ---- Segments without data ---- */
+
+/* Whether there is room before TCP's header; and no data, which may have to be cut. */
+static bool is_control(const struct pbuf *p)
+{
+    return p->next == NULL && p->len <= TCP_HLEN + 40 &&
+           (p->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS) &&
+           (const u8_t *)p->payload >= (const u8_t *)(p + 1) + NIC_TX_HEADROOM + WIRE_TCP;
+}
+
+err_t __real_ip4_output_if(struct pbuf *p, const ip4_addr_t *src, const ip4_addr_t *dest, u8_t ttl,
+                           u8_t tos, u8_t proto, struct netif *netif);
+err_t __wrap_ip4_output_if(struct pbuf *p, const ip4_addr_t *src, const ip4_addr_t *dest, u8_t ttl,
+                           u8_t tos, u8_t proto, struct netif *netif);
+
+err_t __wrap_ip4_output_if(struct pbuf *p, const ip4_addr_t *src, const ip4_addr_t *dest, u8_t ttl,
+                           u8_t tos, u8_t proto, struct netif *netif)
+{
+    const struct route *route;
+
+    if (proto == IP_PROTO_TCP && is_control(p) && (route = find_route(dest)) != NULL) {
+        struct ends ends = { ip4_addr_get_u32(src), ip4_addr_get_u32(dest), ttl, tos };
+
+        if (likely(emit(p, route, &ends, 0)))
+            return ERR_OK;
+    }
+    return __real_ip4_output_if(p, src, dest, ttl, tos, proto, netif);
+}
+
+/* ---- New data: what of it is sent without tcp_output() ---- */
 
 static bool connection_is_plain(const struct tcp_pcb *pcb)
 {
-    return (template.can & NIC_TX_CSUM) && netif_is_link_up(&stack.netif) &&
-           pcb->state >= ESTABLISHED && !IP_IS_V6(&pcb->remote_ip) &&
+    return pcb->state >= ESTABLISHED && !IP_IS_V6(&pcb->remote_ip) &&
            (pcb->flags & (TF_RTO | TF_INFR | TF_NAGLEMEMERR)) == 0 &&
            ((pcb->flags & TF_NODELAY) || pcb->unacked == NULL); /* Nagle would not hold it back */
 }
@@ -69,78 +174,17 @@ static bool segment_is_plain(const struct tcp_pcb *pcb, const struct tcp_seg *se
            (seg->len <= pcb->mss || (template.can & NIC_TX_TSO4));
 }
 
-/* ---- Headers ---- */
-
-static u32_t fold(u32_t sum)
+/* As tcp_output_segment(): what is not known before it goes. */
+static bool send_segment(const struct tcp_pcb *pcb, struct tcp_seg *seg, const struct route *route)
 {
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (sum & 0xffff) + (sum >> 16);
-}
+    struct ends ends = { ip4_addr_get_u32(ip_2_ip4(&pcb->local_ip)),
+                         ip4_addr_get_u32(ip_2_ip4(&pcb->remote_ip)), pcb->ttl, pcb->tos };
+    struct tcp_hdr *tcp = seg->tcphdr;
 
-/* The sum of both addresses, as they stand in memory. */
-static u32_t sum_addresses(const struct tcp_pcb *pcb)
-{
-    u32_t local = ip4_addr_get_u32(ip_2_ip4(&pcb->local_ip));
-    u32_t remote = ip4_addr_get_u32(ip_2_ip4(&pcb->remote_ip));
-
-    return (local & 0xffff) + (local >> 16) + (remote & 0xffff) + (remote >> 16);
-}
-
-static void write_ip(u8_t *at, const struct tcp_pcb *pcb, u16_t bytes, u32_t addresses)
-{
-    u16_t id = lwip_htons(template.ip_id++);
-    struct ip_hdr *ip = (void *)at;
-
-    IPH_VHL_SET(ip, 4, IP_HLEN / 4);
-    IPH_TOS_SET(ip, pcb->tos);
-    IPH_LEN_SET(ip, lwip_htons(bytes));
-    IPH_ID_SET(ip, id);
-    IPH_OFFSET_SET(ip, 0);
-    IPH_TTL_SET(ip, pcb->ttl);
-    IPH_PROTO_SET(ip, IP_PROTO_TCP);
-    ip4_addr_copy(ip->src, *ip_2_ip4(&pcb->local_ip));
-    ip4_addr_copy(ip->dest, *ip_2_ip4(&pcb->remote_ip));
-    IPH_CHKSUM_SET(ip, (u16_t)~fold(addresses + (0x45u | (u32_t)pcb->tos << 8) + lwip_htons(bytes) +
-                                    id + (pcb->ttl | IP_PROTO_TCP << 8)));
-}
-
-/* What is not known before it goes; the device adds the rest to the pseudo header's sum. */
-static void write_tcp(struct tcp_hdr *tcp, const struct tcp_pcb *pcb, u16_t bytes, u32_t addresses)
-{
     tcp->ackno = lwip_htonl(pcb->rcv_nxt);
     tcp->wnd = lwip_htons(TCPWND_MIN16(RCV_WND_SCALE(pcb, pcb->rcv_ann_wnd)));
-    tcp->chksum = (u16_t)fold(addresses + PP_HTONS(IP_PROTO_TCP) + lwip_htons(bytes));
     TCPH_SET_FLAG(tcp, TCP_ACK);
-}
-
-/* ---- Sending, as tcp_output() and tcp_output_segment() do it ---- */
-
-static void move_payload(struct pbuf *p, s16_t bytes)
-{
-    p->payload = (u8_t *)p->payload - bytes;
-    p->len = (u16_t)(p->len + bytes);
-    p->tot_len = (u16_t)(p->tot_len + bytes);
-}
-
-static bool send_frame(const struct tcp_pcb *pcb, struct tcp_seg *seg, const struct route *route)
-{
-    struct nic_tx_offload offload = { .csum_start = TCP_AT,
-                                      .csum_offset = offsetof(struct tcp_hdr, chksum) };
-    u16_t bytes = seg->p->tot_len; /* TCP's header and payload */
-    u32_t addresses = sum_addresses(pcb);
-
-    if (seg->len > pcb->mss) {
-        offload.gso_size = pcb->mss;
-        offload.hdr_len = DATA_AT;
-    }
-    move_payload(seg->p, TCP_AT);
-    memcpy(seg->p->payload, route->ethernet, sizeof(route->ethernet));
-    write_ip((u8_t *)seg->p->payload + IP_AT, pcb, (u16_t)(bytes + IP_HLEN), addresses);
-    write_tcp(seg->tcphdr, pcb, bytes, addresses);
-    if (likely(stack_tx(seg->p, &offload)))
-        return true;
-    move_payload(seg->p, -TCP_AT);
-    return false;
+    return emit(seg->p, route, &ends, seg->len > pcb->mss ? pcb->mss : 0);
 }
 
 /* The segment is in flight. */
@@ -158,23 +202,20 @@ static void sent(struct tcp_pcb *pcb, struct tcp_seg *seg)
     pcb->snd_nxt += TCP_TCPLEN(seg);
     pcb->unsent = seg->next;
     seg->next = NULL;
-    stack.stats.tx_templated++;
     TCP_STATS_INC(tcp.xmit);
-    IP_STATS_INC(ip.xmit);
 }
 
 bool tcp_template_output(struct tcp_pcb *pcb)
 {
-    const struct route *route = route_slot(ip4_addr_get_u32(ip_2_ip4(&pcb->remote_ip)));
     struct tcp_seg **end = &pcb->unacked, *seg;
+    const struct route *route;
 
-    if (!connection_is_plain(pcb) || route->dest != ip4_addr_get_u32(ip_2_ip4(&pcb->remote_ip)) ||
-        route->tick != now_tick())
+    if (!connection_is_plain(pcb) || (route = find_route(ip_2_ip4(&pcb->remote_ip))) == NULL)
         return false;
     while (*end != NULL)
         end = &(*end)->next;
     while ((seg = pcb->unsent) != NULL) {
-        if (!segment_is_plain(pcb, seg) || !send_frame(pcb, seg, route))
+        if (!segment_is_plain(pcb, seg) || !send_segment(pcb, seg, route))
             return false;
         sent(pcb, seg);
         *end = seg;

@@ -501,6 +501,29 @@ static void test_more_connections_than_there_are(void **state)
     }
 }
 
+/* RFC 1122 §3.2.1.3: nobody may send from these. */
+static void test_sources_that_are_no_host(void **state)
+{
+    static const uint32_t sources[] = { 0xffffffff, 0xe0000001, 0, 0x0a0000ff };
+    struct tcp_fields syn = { .sport = 999, .dport = 80, .flags = SYN, .window = 65000, .seq = 5 };
+    unsigned accepted = app.accepted;
+    struct packet k;
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+        make_tcp(&k, &syn, NULL, 0);
+        put32(k.data + 26, sources[i]);
+        repair(&k);
+        fake_nic_clear();
+        input(&k);
+        assert_int_equal(fake_nic.sent_count, 0);
+    }
+    make_tcp(&k, &syn, NULL, 0);
+    input(&k);
+    assert_int_equal(fake_nic.sent_count, 1);
+    assert_int_equal(app.accepted, accepted);
+}
+
 int run_tcp_tests(void)
 {
     const struct CMUnitTest tests[] = {
@@ -524,6 +547,7 @@ int run_tcp_tests(void)
         STACK_TEST(test_time_wait_ends),
         STACK_TEST(test_time_wait_checks_sums),
         STACK_TEST(test_more_connections_than_there_are),
+        STACK_TEST(test_sources_that_are_no_host),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
