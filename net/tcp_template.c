@@ -42,7 +42,7 @@ void tcp_template_learn(const uint8_t *frame)
 
     route->dest = dest;
     route->tick = now_tick();
-    memcpy(route->ethernet, frame, sizeof(route->ethernet));
+    __builtin_memcpy(route->ethernet, frame, sizeof(route->ethernet));
 }
 
 /* NULL: not known now, or the headers are not all ours to make. */
@@ -114,7 +114,7 @@ static bool emit(struct pbuf *p, const struct route *route, const struct ends *e
 
     tcp->chksum = (u16_t)fold(addresses + PP_HTONS(IP_PROTO_TCP) + lwip_htons(bytes));
     move_payload(p, WIRE_TCP);
-    memcpy(p->payload, route->ethernet, sizeof(route->ethernet));
+    __builtin_memcpy(p->payload, route->ethernet, sizeof(route->ethernet));
     write_ip((u8_t *)p->payload + WIRE_IP, ends, (u16_t)(bytes + IP_HLEN), addresses);
     if (unlikely(!stack_tx(p, &offload))) {
         move_payload(p, -(int)WIRE_TCP);

@@ -218,8 +218,9 @@ static err_t conn_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 
     (void)pcb;
     conn->unacked -= MIN(conn->unacked, (uint64_t)len);
-    if (conn->state == CONN_ANSWERING || conn->state == CONN_LINGERING)
-        conn->since_ns = time_ns();
+    if (conn->state != CONN_ANSWERING && conn->state != CONN_LINGERING)
+        return ERR_OK; /* nothing waits for this */
+    conn->since_ns = time_ns();
     return conn_run(conn);
 }
 
