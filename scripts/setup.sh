@@ -14,8 +14,8 @@ RUN_PACKAGES="qemu-system-x86 ovmf"
 RUN_NEEDS="qemu-system-x86_64"
 TEST_PACKAGES="libcmocka-dev check pkg-config python3 python3-pytest python3-pytest-xdist
     python3-scapy python3-jsonschema python3-pyflakes curl clang-format clang-tidy cppcheck
-    shellcheck iproute2 util-linux cpio"
-TEST_NEEDS="pkg-config python3 curl ip unshare cpio clang-format clang-tidy cppcheck shellcheck
+    shellcheck iproute2 util-linux cpio python3-matplotlib wrk"
+TEST_NEEDS="pkg-config python3 curl ip unshare cpio wrk clang-format clang-tidy cppcheck shellcheck
     /usr/include/cmocka.h /usr/include/check.h"
 BENCH_PACKAGES="libc6-dev python3 python3-matplotlib python3-scapy iproute2 util-linux mtools cpio
     xz-utils wrk"

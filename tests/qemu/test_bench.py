@@ -18,12 +18,16 @@ from frames import ether, ip
 pytestmark = pytest.mark.xdist_group("bench")  # one worker builds the generator
 
 BENCH = qemu.TOP / "bench" / "bench_rx.py"
+WEB = qemu.TOP / "bench" / "bench.py"
+DOCUMENT = qemu.TOP / "docs" / "performance.md"
 PKTGEN = qemu.BUILD / "bench" / "pktgen"
+WEB_IMAGE = qemu.BUILD / "bench" / "web.img"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def built():
-    subprocess.run(["make", "--no-print-directory", f"BUILD={qemu.BUILD}", str(PKTGEN)],
+    subprocess.run(["make", "--no-print-directory", f"BUILD={qemu.BUILD}", str(PKTGEN),
+                    str(WEB_IMAGE)],
                    cwd=qemu.TOP, check=True)
 
 
@@ -52,6 +56,108 @@ def test_short_form(tmp_path):
     assert "delivered/s" in done.stdout and "[1/4" in done.stderr
 
 
+def web(*words):
+    return subprocess.run(
+        ["/usr/bin/python3", str(WEB), "--build", str(qemu.BUILD), *map(str, words)],
+        cwd=qemu.TOP, capture_output=True, text=True, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def web_run(tmp_path_factory):
+    """Its folder, a copy of the document in there, and what was printed."""
+    folder = tmp_path_factory.mktemp("web")
+    document = folder / "performance.md"
+    document.write_text(DOCUMENT.read_text())
+    done = web("--short", "--seconds", "1", "--out", folder, "--document", document)
+    assert done.returncode == 0, done.stderr
+    return folder, document, done
+
+
+def test_web_short_form(web_run):
+    folder, document, done = web_run
+    rows = list(csv.DictReader((folder / "web.csv").open()))
+    found = {(r["series"], r["case"], r["metric"]): float(r["value"]) for r in rows}
+    for case in ("keep-1", "keep-64"):
+        assert found["tophalf", case, "requests_per_s"] > 0
+        assert found["tophalf", case, "errors"] == 0
+        assert 0 < found["tophalf", case, "p50_us"] <= found["tophalf", case, "p99_us"]
+        # 612 bytes behind a head of 100 to 400
+        size = (found["tophalf", case, "bytes_per_s"] / found["tophalf", case, "requests_per_s"])
+        assert 712 <= size <= 1012
+    for case in ("ping-idle", "ping-loaded"):
+        assert found["tophalf", case, "p50_us"] > 0 and found["tophalf", case, "lost"] >= 0
+    elf = found["tophalf", "kernel.elf", "bytes"]
+    assert elf == (qemu.BUILD / "kernel.elf").stat().st_size
+    about = json.loads((folder / "web.json").read_text())
+    assert "QEMU" in about["machine"] and about["commit"] and about["repeats"] == 1
+    assert "[1/4" in done.stderr and "| what | aim |" in done.stdout
+    for name in ("web-requests", "web-p99"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in (folder / f"{name}.svg").read_text()
+    text = document.read_text()
+    assert f"| kernel.elf stripped, KiB | ≤ 300 | {elf / 1024:,.0f} |" in text
+    assert about["machine"] in text
+
+
+def test_web_redraw(web_run):
+    """Tables, plots and document come of the CSV alone, and are the same again."""
+    folder, document, _ = web_run
+    files = [*folder.glob("*.svg"), document]
+    before = [path.read_bytes() for path in files]
+    for path in files[:-1]:
+        path.unlink()
+    done = web("--redraw", "--out", folder, "--document", document)
+    assert done.returncode == 0, done.stderr
+    assert [path.read_bytes() for path in files] == before
+
+
+RESULTS = """repeat,series,case,metric,value
+0,tophalf,keep-64,requests_per_s,4000
+1,tophalf,keep-64,requests_per_s,9000
+2,tophalf,keep-64,requests_per_s,6000
+0,linux,keep-64,requests_per_s,1000
+1,linux,keep-64,requests_per_s,1000
+2,linux,keep-64,requests_per_s,1000
+0,linux-tuned,keep-64,requests_per_s,2000
+1,linux-tuned,keep-64,requests_per_s,3000
+2,linux-tuned,keep-64,requests_per_s,2000
+2,linux-tuned,keep-64,errors,7
+0,tophalf,memory,mib,53
+0,firmware,memory,mib,38
+"""
+
+
+def test_web_arithmetic(tmp_path):
+    """Medians with their ranges, ratios of pairs, against the better guest."""
+    (tmp_path / "web.csv").write_text(RESULTS)
+    (tmp_path / "web.json").write_text(json.dumps(
+        {"machine": "M", "commit": "C", "linux": "L", "repeats": 3, "seconds": 1, "load": 0.25}))
+    done = web("--redraw", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert ("| 64 connections | 6,000 (4,000–9,000) | 1,000 | 2,000 (2,000–3,000) "
+            "| 6.00× (4.00×–9.00×) | 3.00× (2.00×–3.00×) | – |") in done.stdout
+    assert "| requests/s at 64 connections | ≥ 4× | 3.00× Linux, tuned | **no** |" in done.stdout
+    assert "| ≤ 38 | 53 | **no** |" in done.stdout
+    assert "| instructions, 1 MiB | ≤ 60,000 | not measured | – |" in done.stdout
+    assert "Requests that failed: Linux, tuned 7." in done.stdout
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--nosuch"], "--nosuch"),
+    (["--seconds", "0"], "0 is less than 1"),
+    (["--repeats", "many"], "many"),
+    (["--redraw", "--out", "/nonexistent"], "no /nonexistent/web.csv"),
+    (["--build", "/nonexistent", "--short"], "no /nonexistent/bench/web.img"),
+    (["--linux", "/nonexistent", "--short"], "no /nonexistent/initramfs.gz"),
+    (["--short", "--document", "/nonexistent"], "there is no /nonexistent"),
+    (["--short", "--document", "README.md"], "README.md has no place for 'aims'"),
+])
+def test_web_refuses(words, says):
+    done = web(*words)
+    assert done.returncode != 0
+    assert says in done.stderr and "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("words, says", [
     ([], "usage:"),
     (["flood", "lo", "52:54:00:12:34:56", "10.0.0.1", "10.0.0.2", "9", "0", "1"], "RATE"),
@@ -59,6 +165,8 @@ def test_short_form(tmp_path):
     (["flood", "nosuch0", "52:54:00:12:34:56", "10.0.0.1", "10.0.0.2", "9", "1", "1"], "nosuch0"),
     (["ping", "lo", "52:54", "10.0.0.1", "10.0.0.2", "1000", "1"], "52:54:00:12:34:56"),
     (["ping", "lo", "52:54:00:12:34:56", "10.0.0.1", "host", "1000", "1"], "IPv4"),
+    (["ping", "lo", "52:54:00:12:34:56", "10.0.0.1", "10.0.0.2", "9", "1", "sundial"], "usage:"),
+    (["echo", "lo", "52:54:00:12:34:56", "10.0.0.1", "10.0.0.2", "1001", "1"], "WINDOW"),
 ])
 def test_generator_refuses(words, says):
     done = subprocess.run([str(PKTGEN), *words], capture_output=True, text=True, timeout=20)
