@@ -49,7 +49,7 @@ WARN   := -Wall -Wextra -Wshadow -Werror -Wstrict-prototypes -Wmissing-prototype
 # The compiler is asked for its headers when it is first used: a fresh machine has none before
 # deps-build, and this file is read before that.
 GCC_INCLUDE = $(eval GCC_INCLUDE := $(shell $(CC) -print-file-name=include))$(GCC_INCLUDE)
-KFLAGS  = -std=gnu11 -O2 -g -ffreestanding -fbuiltin -nostdinc \
+KFLAGS  = -std=gnu11 $(OPT) -g -ffreestanding -fbuiltin -nostdinc \
           -isystem $(GCC_INCLUDE) \
           -mno-red-zone -mgeneral-regs-only -mcmodel=kernel -fno-pic -fno-pie \
           -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-stack-protector \
@@ -58,6 +58,19 @@ KFLAGS  = -std=gnu11 -O2 -g -ffreestanding -fbuiltin -nostdinc \
 ifdef DEBUG # freed memory is poisoned and checked
 KFLAGS += -DTOPHALF_DEBUG
 endif
+
+# What no packet passes through is small rather than fast: a tenth of the kernel.
+OPT  := -O2
+COLD := $(wildcard */cmd_*.c) \
+        $(addprefix kernel/,acpi.c acpi_init.c aml.c backtrace.c boot.c calibrate.c command.c config.c \
+            console.c cpu.c fault.c fmt.c ioapic.c json.c keys.c lineedit.c logring.c page_alloc.c \
+            pagetable.c paging.c panic.c pic.c power.c printk.c rates.c serial.c) boot/cfg.c \
+        $(addprefix drivers/,pci.c virtio_pci.c virtio_net_setup.c virtio_net_features.c \
+            virtio_net_ctrl.c virtio_net_stall.c) \
+        $(addprefix net/,addr.c ipconf.c ipconf_parse.c ping.c trace_text.c watchdog.c \
+            watchdog_step.c) boot/ustar.c
+COLD_LWIP := $(addprefix core/,init.c def.c netif.c raw.c stats.c ipv4/acd.c ipv4/dhcp.c ipv4/icmp.c \
+                 ipv4/ip4_frag.c ipv6/icmp6.c ipv6/ip6_addr.c ipv6/ip6_frag.c ipv6/mld6.c)
 
 # Each layer sees its own public headers and those of the layers below it, so that an include
 # in the wrong direction does not compile: apps -> net -> drivers -> kernel.
@@ -89,12 +102,14 @@ $(call objs,$(SRC_kernel)): LAYER := kernel
 $(call objs,$(SRC_drivers)): LAYER := drivers
 $(call objs,$(SRC_net)): LAYER := net
 $(call objs,$(SRC_apps)): LAYER := apps
+$(call objs,$(COLD)) $(addprefix $(K)/lwip/,$(COLD_LWIP:=.o)): OPT := -Os
 
 # Objects made with other flags must not be taken for these: flags are part of the rule.
 FLAGS_STAMP := $(BUILD)/flags.stamp
 $(FLAGS_STAMP): FORCE | deps-build
 	@mkdir -p $(BUILD)
-	@echo '$(CC) $(KFLAGS) $(WARN)' | cmp -s - $@ || echo '$(CC) $(KFLAGS) $(WARN)' > $@
+	@echo '$(CC) $(KFLAGS) $(WARN) $(COLD) $(COLD_LWIP)' | cmp -s - $@ || \
+	    echo '$(CC) $(KFLAGS) $(WARN) $(COLD) $(COLD_LWIP)' > $@
 .PHONY: FORCE
 
 # What it is called is compiled into two files only, so that another commit or app is not a rebuild.
