@@ -77,7 +77,7 @@ static void reap_timer_expired(void *arg)
 void stack_round_end(void)
 {
     /* First: what it frees goes into the ring, and its resets leave, in this round. */
-    if (unlikely(stack.stats.rx_held > stack.rx_held_max))
+    if (unlikely(stack_rx_short()))
         stack_rx_reclaim();
     if (stack.nic != NULL) {
         /* Not in polls alone: a ring that ran empty while all buffers were held raises no

@@ -10,11 +10,17 @@ struct stack {
     struct nic *nic; /* NULL: none */
     struct netif netif;
     u16_t checksum_flags; /* the interface's own; the frame being received may need less */
-    unsigned rx_held_max; /* more than this: stack_rx_reclaim() */
+    unsigned rx_held_max; /* see stack_rx_short() */
     bool tx_stalled;      /* a sender found the ring full since the last completion */
     struct stack_stats stats;
 };
 extern struct stack stack;
+
+/* So many receive buffers are held that the ring may run dry. */
+static inline bool stack_rx_short(void)
+{
+    return stack.stats.rx_held > stack.rx_held_max;
+}
 
 /* A pbuf for `len` bytes of a received frame, from its byte `at` on, which takes the buffer.
  * Nothing can be put before its payload. */

@@ -160,6 +160,52 @@ static void rx_chain(struct pbuf *head, struct pktbuf *rest)
     }
 }
 
+/*
+ * Whoever holds received frames holds the NIC's buffers, and an app may hold them for as long as it
+ * likes. So that none can have the ring run dry, frames are copied while more than half of the pool
+ * is held (what stack_rx_reclaim() has left is the app's): the heap is then what it can fill.
+ */
+static struct pbuf *rx_copy(const struct pktbuf *buf)
+{
+    size_t bytes = 0, at = 0;
+    struct pbuf *p;
+
+    for (const struct pktbuf *b = buf; b != NULL; b = b->next)
+        bytes += b->frame_len;
+    if (bytes > UINT16_MAX - PKTBUF_TAIL)
+        return NULL;
+    p = pbuf_alloc(PBUF_RAW, (u16_t)(bytes + PKTBUF_TAIL), PBUF_RAM);
+    if (p == NULL)
+        return NULL;
+    for (const struct pktbuf *b = buf; b != NULL; b = b->next) {
+        memcpy((uint8_t *)p->payload + at, b->frame, b->frame_len);
+        at += b->frame_len;
+    }
+    memset((uint8_t *)p->payload + at, 0, PKTBUF_TAIL);
+    p->len = p->tot_len = (u16_t)bytes;
+    return p;
+}
+
+/* The frame as lwIP takes it, in its own buffers; the buffers are taken in any case. */
+static struct pbuf *rx_take(struct pktbuf *buf)
+{
+    struct pbuf *p;
+
+    if (unlikely(stack_rx_short())) {
+        p = rx_copy(buf);
+        rx_drop(buf);
+        if (p == NULL)
+            stack.stats.rx_no_memory++;
+        else
+            stack.stats.rx_copied++;
+        return p;
+    }
+    p = rx_pbuf(buf);
+    if (unlikely(buf->next != NULL))
+        rx_chain(p, buf->next);
+    return p;
+}
+
 /* lwIP asks the interface whether to check: here that is a matter of each frame. */
 void stack_rx_checksum(const struct pktbuf *buf)
 {
@@ -172,16 +218,16 @@ void stack_input(struct pktbuf *buf)
 {
     struct pbuf *p;
 
-    if (tcp_rx(buf))
+    if (likely(!stack_rx_short()) && tcp_rx(buf))
         return;
     if (!rx_wanted(buf)) {
         rx_drop(buf);
         return;
     }
     stack_rx_checksum(buf);
-    p = rx_pbuf(buf);
-    if (unlikely(buf->next != NULL))
-        rx_chain(p, buf->next);
+    p = rx_take(buf);
+    if (unlikely(p == NULL))
+        return;
     stack.stats.rx_frames++;
     ethernet_input(p, &stack.netif); /* takes p in any case */
 }
@@ -212,7 +258,7 @@ static struct tcp_pcb *largest_refuser(void)
  */
 void stack_rx_reclaim(void)
 {
-    while (stack.stats.rx_held > stack.rx_held_max) {
+    while (stack_rx_short()) {
         uint64_t before = stack.stats.rx_held;
 
         pbuf_free_ooseq();

@@ -54,6 +54,11 @@ static err_t app_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
         app.held = p;
         return ERR_OK;
     }
+    if (app.mode == APP_HOLD) {
+        pbuf_cat(p, app.held); /* the newest first: the chain is long */
+        app.held = p;
+        return ERR_OK;
+    }
     pbuf_free(p);
     if (app.mode == APP_CLOSE) {
         app.pcb = NULL;

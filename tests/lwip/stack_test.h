@@ -25,6 +25,7 @@ enum app_mode {
     APP_REFUSE,
     APP_CLOSE_UNREAD,
     APP_ABORT,
+    APP_HOLD,             /* everything, for ever */
     APP_ECHO_BY_REFERENCE /* one segment, that it holds until the peer has it */
 };
 

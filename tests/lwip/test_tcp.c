@@ -501,6 +501,42 @@ static void test_more_connections_than_there_are(void **state)
     }
 }
 
+/* An app that gives nothing back gets copies in the end, and the ring keeps its buffers. */
+static void test_an_app_that_holds_everything(void **state)
+{
+    struct stack_stats before = glue();
+    struct pktbuf_stats pool;
+    struct client c;
+    uint32_t hash = 0;
+
+    (void)state;
+    app.mode = APP_HOLD;
+    client_connect(&c, 46020);
+    app.hash = 0;
+    pktbuf_stats(&pool);
+    for (unsigned i = 0; i < 2 * pool.total; i++) {
+        uint8_t data[3] = { (uint8_t)i, (uint8_t)(i >> 8), 7 };
+
+        for (unsigned j = 0; j < 3; j++)
+            hash = hash * 31 + data[j];
+        client_send(&c, ACK, data, 3);
+        fake_nic_clear();
+        assert_true(fake_nic.buffers_out <= pool.total / 2 + 1);
+    }
+    assert_int_equal(app.hash, hash);
+    assert_true(glue().rx_copied - before.rx_copied >= pool.total);
+    assert_int_equal(glue().rx_no_memory, before.rx_no_memory);
+    assert_int_equal(glue().rx_aborts, before.rx_aborts);
+    pbuf_free(app.held);
+    app.held = NULL;
+    assert_int_equal(fake_nic.buffers_out, 0);
+
+    app.mode = APP_DISCARD; /* and no copies any more */
+    before = glue();
+    client_send(&c, ACK, "end", 3);
+    assert_int_equal(glue().rx_copied, before.rx_copied);
+}
+
 /* RFC 1122 §3.2.1.3: nobody may send from these. */
 static void test_sources_that_are_no_host(void **state)
 {
@@ -548,6 +584,7 @@ int run_tcp_tests(void)
         STACK_TEST(test_time_wait_checks_sums),
         STACK_TEST(test_more_connections_than_there_are),
         STACK_TEST(test_sources_that_are_no_host),
+        STACK_TEST(test_an_app_that_holds_everything),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

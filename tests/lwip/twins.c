@@ -162,7 +162,7 @@ struct twin_segment twin_next(const struct twin *s, unsigned strange)
                               .ack = s->pcb->lastack - s->first_ack,
                               .flags = twin_rnd(2) ? ACK : PSH | ACK,
                               .window = 500,
-                               .len = twin_rnd(3) == 0 ? 0 : 1 + twin_rnd(1460) };
+                              .len = twin_rnd(3) == 0 ? 0 : 1 + twin_rnd(1460) };
 
     if (twin_rnd(2))
         g.ack += flying;

@@ -52,6 +52,8 @@ struct stack_stats {
     uint64_t rx_other_host; /* unicast to another MAC */
     uint64_t rx_truncated;  /* too short for its Ethernet, IP or ARP header */
     uint64_t rx_held;       /* now: receive buffers that lwIP or the app keeps */
+    uint64_t rx_copied;     /* into the heap: an app holds half of all receive buffers */
+    uint64_t rx_no_memory;  /* dropped: no memory for such a copy */
     uint64_t rx_reclaims;   /* out-of-order TCP data given up: too many buffers held */
     uint64_t rx_aborts;     /* connections reset because their app refused too much */
     uint64_t icmp_limited;  /* ICMP errors not sent: there were too many (icmp_limit.h) */
