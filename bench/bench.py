@@ -14,6 +14,7 @@ import csv
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -140,12 +141,34 @@ def plan(options):
             for one in guests(options)}
 
 
+class Others:
+    """How much of the machine others take while we measure: what makes figures worthless."""
+
+    def __init__(self):
+        self.begun = time.monotonic()
+        self.then = self.used()
+
+    @staticmethod
+    def used():
+        """Seconds of CPU that are not ours, nor our ended children's."""
+        with open("/proc/stat") as file:
+            words = file.readline().split()
+        user, nice, system, steal = (int(words[at]) for at in (1, 2, 3, 8))
+        ours = sum(sum(resource.getrusage(who)[:2])
+                   for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return (user + nice + system + steal) / os.sysconf("SC_CLK_TCK") - ours
+
+    def percent(self):
+        have = (time.monotonic() - self.begun) * os.cpu_count()
+        return max(0, round(100 * (self.used() - self.then) / have))
+
+
 class Run:
     def __init__(self, options):
         self.options = options
         self.rows = []
         self.versions = {}
-        self.load = os.getloadavg()[0]  # before we are the load
+        self.others = Others()
         self.line = progress.Line(self.points())
 
     def points(self):
@@ -224,7 +247,7 @@ class Run:
     def about(self):
         return {"machine": targets.machine(), "commit": self.versions["tophalf"],
                 "linux": self.versions.get("linux"), "repeats": self.options.repeats,
-                "seconds": self.options.seconds, "load": round(self.load, 2)}
+                "seconds": self.options.seconds, "others_pct": self.others.percent()}
 
     def write(self):
         """After each round: what was measured stays if a later one fails."""

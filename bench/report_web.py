@@ -264,7 +264,7 @@ def made_with(results):
         rounds = "one round"
     return (f"{about['machine']}; Tophalf {about['commit']}; "
             f"Linux {about['linux'] or 'not measured'}; {rounds}, "
-            f"{about['seconds']} s each; the machine's load before was {about['load']:.1f}."
+            f"{about['seconds']} s each; other work took {about['others_pct']}% of the machine."
             f"{failures(results)}")
 
 

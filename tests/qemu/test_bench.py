@@ -90,6 +90,7 @@ def test_web_short_form(web_run):
     assert elf == (qemu.BUILD / "kernel.elf").stat().st_size
     about = json.loads((folder / "web.json").read_text())
     assert "QEMU" in about["machine"] and about["commit"] and about["repeats"] == 1
+    assert 0 <= about["others_pct"] <= 100
     assert "[1/4" in done.stderr and "| what | aim |" in done.stdout
     for name in ("web-requests", "web-p99"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -131,7 +132,7 @@ def test_web_arithmetic(tmp_path):
     """Medians with their ranges, ratios of pairs, against the better guest."""
     (tmp_path / "web.csv").write_text(RESULTS)
     (tmp_path / "web.json").write_text(json.dumps(
-        {"machine": "M", "commit": "C", "linux": "L", "repeats": 3, "seconds": 1, "load": 0.25}))
+        {"machine": "M", "commit": "C", "linux": "L", "repeats": 3, "seconds": 1, "others_pct": 4}))
     done = web("--redraw", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert ("| 64 connections | 6,000 (4,000–9,000) | 1,000 | 2,000 (2,000–3,000) "
@@ -139,6 +140,7 @@ def test_web_arithmetic(tmp_path):
     assert "| requests/s at 64 connections | ≥ 4× | 3.00× Linux, tuned | **no** |" in done.stdout
     assert "| ≤ 38 | 53 | **no** |" in done.stdout
     assert "| instructions, 1 MiB | ≤ 60,000 | not measured | – |" in done.stdout
+    assert "other work took 4% of the machine." in done.stdout
     assert "Requests that failed: Linux, tuned 7." in done.stdout
 
 
