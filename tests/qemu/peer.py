@@ -85,7 +85,8 @@ class Peer:
 
     # ------------------------------------------------------------ out
 
-    def send(self, flags="A", data=b"", at=None, ack=None, window=None, options=()):
+    def send(self, flags="A", data=b"", at=None, ack=None, window=None, options=(),
+             checksum=None):
         """at: of its first byte; else the next one. ack: else all that came."""
         if window is not None:
             self.window = window
@@ -97,7 +98,7 @@ class Peer:
             self.edge = max(self.edge, ack + self.window)
         tcp = TCP(sport=self.sport, dport=self.port, flags=flags, window=self.window,
                   seq=(self.isn + 1 + start) % 2**32, options=list(options),
-                  ack=(self.guest_isn + 1 + ack) % 2**32 if "A" in flags else 0)
+                  ack=(self.guest_isn + 1 + ack) % 2**32 if "A" in flags else 0, chksum=checksum)
         head = IPv6(src=Wire.IP6, dst=GUEST_IP6) if self.ipv6 else ip()
         self.wire.send(ether() / head / tcp / data)
 
@@ -210,7 +211,7 @@ class Peer:
         while (before := self.received) < until:
             self.next()
             if self.received > before:  # else it would be a duplicate
-                self.send(window=window)
+                self.send(ack=self.received, window=window)  # not its FIN
 
     def answer(self, window=None):
         """The body of the response that begins where the last one was read to."""
