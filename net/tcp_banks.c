@@ -106,37 +106,52 @@ struct tcp_pcb *tcp_banks_find_ip4(uint32_t remote, uint16_t remote_port, uint16
 void __real_tcp_input(struct pbuf *p, struct netif *netif);
 void __wrap_tcp_input(struct pbuf *p, struct netif *netif);
 
-/* The connection of the segment that is looked at. */
-static struct tcp_pcb *find_segment_s(const struct tcp_hdr *tcp)
-{
-    return find_active(ip_current_src_addr(), lwip_ntohs(tcp->src), lwip_ntohs(tcp->dest));
-}
-
 /*
  * The device puts segments together (GUEST_TSO), and lwIP acknowledges every second one that it
  * sees: a sender whose window is one such segment would wait for the timer of the delayed
  * acknowledgement each time. So what is worth two (RFC 9293 §3.8.6.3) counts as the second of two.
  */
-static void acknowledge_now(const struct tcp_hdr *tcp)
+static void acknowledge_now(struct tcp_pcb *pcb, const struct pbuf *p)
 {
-    struct tcp_pcb *pcb = find_segment_s(tcp);
-
-    if (pcb != NULL)
+    if (unlikely(p->tot_len >= 2 * TCP_MSS))
         tcp_set_flags(pcb, TF_ACK_DELAY);
+}
+
+/* RFC 6928 §2: ten segments where lwIP begins with three; not if the handshake lost something. */
+static void widen_initial_window(const ip_addr_t *remote, u16_t remote_port, u16_t local_port)
+{
+    struct tcp_pcb *pcb = find_active(remote, remote_port, local_port); /* if it lives */
+
+    if (pcb != NULL && pcb->state == ESTABLISHED)
+        pcb->cwnd = LWIP_MIN(10u * pcb->mss, LWIP_MAX(2u * pcb->mss, 14600u));
+}
+
+static void open_connection(struct pbuf *p, struct netif *netif, const struct tcp_pcb *pcb)
+{
+    ip_addr_t remote = pcb->remote_ip;
+    u16_t remote_port = pcb->remote_port, local_port = pcb->local_port;
+
+    __real_tcp_input(p, netif);
+    widen_initial_window(&remote, remote_port, local_port);
 }
 
 void __wrap_tcp_input(struct pbuf *p, struct netif *netif)
 {
     const struct tcp_hdr *tcp = p->payload;
+    struct tcp_pcb *pcb = NULL;
 
     if (likely(p->len >= TCP_HLEN)) {
         select_bank(bank_of(ip_current_src_addr(), lwip_ntohs(tcp->src), lwip_ntohs(tcp->dest)));
-        if (tcp_timewait_count() > 0 && find_segment_s(tcp) == NULL && tcp_timewait_input(p, netif))
+        pcb = find_active(ip_current_src_addr(), lwip_ntohs(tcp->src), lwip_ntohs(tcp->dest));
+        if (pcb != NULL)
+            acknowledge_now(pcb, p);
+        else if (tcp_timewait_count() > 0 && tcp_timewait_input(p, netif))
             return;
-        if (unlikely(p->tot_len >= 2 * TCP_MSS))
-            acknowledge_now(tcp);
     }
-    __real_tcp_input(p, netif);
+    if (pcb != NULL && pcb->state == SYN_RCVD && pcb->nrtx == 0)
+        open_connection(p, netif, pcb);
+    else
+        __real_tcp_input(p, netif);
     if (unlikely(tcp_tw_pcbs != NULL))
         tcp_timewait_compress();
 }

@@ -501,6 +501,34 @@ static void test_more_connections_than_there_are(void **state)
     }
 }
 
+/* RFC 6928: ten segments, or what the peer's MSS makes of it; three or one when a SYN-ACK was lost.
+ */
+static void test_initial_window(void **state)
+{
+    static const uint8_t small[] = { 2, 4, 2, 24 };
+    struct tcp_fields t = { .sport = 46030, .dport = 80, .flags = SYN, .window = 500, .seq = 9 };
+    struct client c;
+    struct packet k;
+
+    (void)state;
+    client_connect(&c, 46031);
+    assert_int_equal(app.pcb->cwnd, 10 * app.pcb->mss);
+
+    t.options = small;
+    t.options_len = sizeof(small);
+    make_tcp(&k, &t, NULL, 0);
+    input(&k);
+    fake_time_advance(4000);
+    t.flags = ACK;
+    t.seq = 10;
+    t.ack = parse_tcp(last_sent()).seq + 1;
+    t.options_len = 0;
+    make_tcp(&k, &t, NULL, 0);
+    input(&k);
+    assert_int_equal(app.pcb->mss, 536);
+    assert_true(app.pcb->cwnd <= 4 * 536);
+}
+
 /* An app that gives nothing back gets copies in the end, and the ring keeps its buffers. */
 static void test_an_app_that_holds_everything(void **state)
 {
@@ -585,6 +613,7 @@ int run_tcp_tests(void)
         STACK_TEST(test_more_connections_than_there_are),
         STACK_TEST(test_sources_that_are_no_host),
         STACK_TEST(test_an_app_that_holds_everything),
+        STACK_TEST(test_initial_window),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
