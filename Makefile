@@ -137,7 +137,7 @@ $(K)/lwip/%.o: $(LWIP_STAMP) $(FLAGS_STAMP) | deps-build
 # Calls between lwIP's files that are led to ours: net/stack_icmp.c, net/port/trace_icmp.c,
 # net/tcp_gso.c, net/tcp_banks.c, net/tcp_predict.c, net/tcp_template.c.
 WRAP := icmp_dest_unreach icmp_time_exceeded icmp6_dest_unreach icmp6_param_problem \
-        icmp_input icmp6_input \
+        icmp_input icmp6_input nd6_input \
         tcp_write tcp_output tcp_rexmit_fast tcp_rexmit_rto_prepare tcp_rexmit_rto_commit \
         tcp_split_unsent_seg ip4_frag ip6_frag ip4_output_if \
         tcp_input tcp_close tcp_shutdown tcp_abort tcp_connect tcp_alloc tcp_tmr tcp_txnow \

@@ -1,11 +1,14 @@
 /* Super-segments: how large, when they are cut, and what is asked of the device. See tcp_gso.h. */
+#include "stack_priv.h"
 #include "tcp_gso.h"
 #include "tcp_cut.h"
 #include "tcp_template.h"
 #include <kernel/context.h>
 #include <kernel/lib.h>
+#include <lwip/inet_chksum.h>
 #include <lwip/ip4_frag.h>
 #include <lwip/ip6_frag.h>
+#include <lwip/nd6.h>
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/prot/ethernet.h>
 #include <lwip/prot/ip4.h>
@@ -262,13 +265,45 @@ err_t __wrap_ip4_frag(struct pbuf *p, struct netif *netif, const ip4_addr_t *des
 err_t __real_ip6_frag(struct pbuf *p, struct netif *netif, const ip6_addr_t *dest);
 err_t __wrap_ip6_frag(struct pbuf *p, struct netif *netif, const ip6_addr_t *dest);
 
+/* What the device would have done for it as a whole. */
+static void make_checksum(struct pbuf *p)
+{
+    const struct ip6_hdr *ip6 = p->payload;
+    struct tcp_hdr *tcp = (void *)((u8_t *)p->payload + IP6_HLEN);
+    ip6_addr_t src, dest;
+
+    ip6_addr_copy_from_packed(src, ip6->src);
+    ip6_addr_copy_from_packed(dest, ip6->dest);
+    pbuf_remove_header(p, IP6_HLEN);
+    tcp->chksum = 0;
+    tcp->chksum = ip6_chksum_pseudo(p, IP_PROTO_TCP, p->tot_len, &src, &dest);
+    pbuf_add_header(p, IP6_HLEN);
+}
+
+/* Beyond the path's MTU, which may have become smaller (RFC 8201) since the segment was queued: the
+ * device cuts to what fits now. Where it does not cut, lwIP makes fragments, but of a copy: it
+ * takes the chain apart that it is given, and TCP may have to send it again. */
 err_t __wrap_ip6_frag(struct pbuf *p, struct netif *netif, const ip6_addr_t *dest)
 {
     const struct ip6_hdr *ip6 = p->payload;
+    struct pbuf *copy;
+    err_t err;
 
-    if (IP6H_NEXTH(ip6) == IP6_NEXTH_TCP && (gso.can & NIC_TX_TSO6))
+    if (IP6H_NEXTH(ip6) != IP6_NEXTH_TCP)
+        return __real_ip6_frag(p, netif, dest);
+    if (gso.can & NIC_TX_TSO6) {
+        gso.mss = LWIP_MIN(gso.mss, nd6_get_destination_mtu(dest, netif) - IP6_HLEN - TCP_HLEN);
         return netif->output_ip6(netif, p, dest);
-    return __real_ip6_frag(p, netif, dest);
+    }
+    copy = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+    if (copy == NULL)
+        return ERR_MEM;
+    stack.stats.tx_copied++;
+    if (gso.can & NIC_TX_CSUM)
+        make_checksum(copy);
+    err = __real_ip6_frag(copy, netif, dest);
+    pbuf_free(copy);
+    return err;
 }
 
 /* The sum of whole 16-bit words, as they stand in memory: order does not matter (RFC 1071). */

@@ -74,6 +74,8 @@ class Peer:
         self.fin = None  # where the guest's is
         self.stream = bytearray()
         self._known = bytearray()  # which bytes of it have come
+        self._fragments = {}
+        self.largest = 0  # IP packet that came
 
     def __enter__(self):
         return self
@@ -99,7 +101,7 @@ class Peer:
         tcp = TCP(sport=self.sport, dport=self.port, flags=flags, window=self.window,
                   seq=(self.isn + 1 + start) % 2**32, options=list(options),
                   ack=(self.guest_isn + 1 + ack) % 2**32 if "A" in flags else 0, chksum=checksum)
-        head = IPv6(src=Wire.IP6, dst=GUEST_IP6) if self.ipv6 else ip()
+        head = IPv6(src=self.wire.IP6, dst=GUEST_IP6) if self.ipv6 else ip()
         self.wire.send(ether() / head / tcp / data)
 
     def _all(self):
@@ -119,10 +121,28 @@ class Peer:
 
     # ------------------------------------------------------------ in
 
+    def _put_together(self, frame):
+        """A frame as it was before lwIP cut it (RFC 8200 §4.5), or None: there are more to come."""
+        self.largest = max(self.largest, len(frame) - 14)
+        following, _, offset, ident = struct.unpack_from(">BBHI", frame, 54)
+        parts = self._fragments.setdefault(ident, {})
+        parts[offset & 0xFFF8] = frame[62:]
+        parts.setdefault("end", None)
+        if not offset & 1:
+            parts["end"] = (offset & 0xFFF8) + len(frame) - 62
+        whole = b"".join(parts[at] for at in sorted(at for at in parts if at != "end"))
+        if len(whole) != parts["end"]:
+            return None
+        del self._fragments[ident]
+        return frame[:18] + struct.pack(">HB", len(whole), following) + frame[21:54] + whole
+
     def _parse(self, frame):
         """A Segment of this connection, or None."""
+        size = len(frame) - 14
         if self.ipv6:
-            if frame[12:14] != b"\x86\xdd" or frame[20] != 6:
+            if frame[12:14] == b"\x86\xdd" and frame[20] == 44:
+                frame = self._put_together(frame)
+            if not frame or frame[12:14] != b"\x86\xdd" or frame[20] != 6:
                 return None
             at, length = 54, struct.unpack_from(">H", frame, 18)[0]
             addresses = frame[22:54]
@@ -136,6 +156,7 @@ class Peer:
         sport, dport, seq, ack, offset, flags, window = struct.unpack_from(">HHIIBBH", tcp)
         if (sport, dport) != (self.port, self.sport):
             return None
+        self.largest = max(self.largest, size)
         assert ones_sum(addresses + struct.pack(">II", length, 6) + tcp) == 0xFFFF, "bad checksum"
         if flags & SYN:
             self.guest_isn = seq
@@ -191,12 +212,16 @@ class Peer:
         is_reply = is_echo_reply(ident)
         self.wire.send(echo_request(ident, dst=GUEST_IP))
         segments = []
-        while True:
-            frame = self.wire.expect(lambda f: is_reply(f) or self._parse(f), what="echo reply")
-            if is_reply(frame):
-                return segments
-            segments.append(self._parse(frame))
-            self._take(segments[-1])
+
+        def matches(frame):
+            segment = self._parse(frame)
+            if segment:
+                segments.append(segment)
+                self._take(segment)
+            return is_reply(frame)
+
+        self.wire.expect(matches, what="echo reply")
+        return segments
 
     def silent(self, seconds=0.0):
         """Nothing comes (for so long)."""

@@ -6,16 +6,18 @@ over super-segments, and the host's kernel cuts them before they come to us. Aft
 guest holds what it held before.
 """
 
+import contextlib
 import random
 import time
 
 import pytest
 from scapy.layers.inet import ICMP
+from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6
 
 import links
 import qemu
 from buffers import assert_back, settled
-from frames import ether, ip, ping
+from frames import GUEST_IP6, ether, ip, ping
 from peer import Peer, request
 from test_http import make_image
 
@@ -34,11 +36,11 @@ def site_image(tmp_path_factory):
     return make_image(tmp_path_factory.mktemp("site"), FILES, CFG)
 
 
-@pytest.fixture(scope="module", params=["stream", "tap"])
-def booted(request, site_image, lossy_program):
-    with links.Link(request.param) as link, qemu.Guest(image=site_image, net=link.plug) as guest:
+@contextlib.contextmanager
+def boot_on(kind, image, lossy_program, nic=""):
+    with links.Link(kind) as link, qemu.Guest(image=image, net=link.plug, nic=nic) as guest:
         link.lead_to_wire(lossy_program)
-        guest.wire, guest.kind = link.wire, request.param
+        guest.wire, guest.kind = link.wire, kind
         guest.wait_prompt()
         guest.wait_for("(link-local)")
         ping(guest)
@@ -47,6 +49,12 @@ def booted(request, site_image, lossy_program):
                 peer.open()
                 fetch(peer, "medium")
         guest.before = settled(guest)
+        yield guest
+
+
+@pytest.fixture(scope="module", params=["stream", "tap"])
+def booted(request, site_image, lossy_program):
+    with boot_on(request.param, site_image, lossy_program) as guest:
         yield guest
 
 
@@ -380,3 +388,81 @@ def test_fragmentation_needed(guest):
             guest.wire.send(ether() / ip() / ICMP(type=3, code=4, nexthopmtu=mtu) / frame[14:42])
         peer.send()
         assert peer.answer() == FILES["large"]
+
+
+@pytest.fixture
+def other_host(guest):
+    """We have an address that no other test uses: what is told of its path stays known."""
+    guest.wire.IP6 = f"fe80::{next(Peer.ports):x}"
+    yield guest
+    del guest.wire.IP6
+
+
+def too_big(guest, mtu, quoted):
+    """That the last packet like this one was too big for a link on its way."""
+    guest.wire.send(ether() / IPv6(src="fe80::77", dst=GUEST_IP6) / ICMPv6PacketTooBig(mtu=mtu)
+                    / quoted[14:][:1000])
+
+
+def last_large(guest):
+    return next(f for _, f in reversed(guest.wire.seen) if len(f) > 1000 and f[12] == 0x86)
+
+
+def narrow_the_path(guest):
+    with Peer(guest, mss=1440, ipv6=True) as peer:
+        peer.open()
+        peer.send("PA", request("/large"))
+        peer.next()
+        for mtu in (1400, 1280):
+            too_big(guest, mtu, last_large(guest))
+            peer.until_ping()
+            peer.largest = 0
+            taken = peer.received  # and not acknowledged: the timer sends it again
+            peer.next("retransmission", lambda s: s.start < taken and s.data)
+            peer.send()
+            peer.take(taken + 100_000)
+            assert 1000 < peer.largest <= mtu
+            peer.next()
+        peer.largest = 0
+        assert peer.answer() == FILES["large"]
+        assert 1000 < peer.largest <= 1280
+    with Peer(guest, mss=1440, ipv6=True) as peer:  # new ones know
+        peer.open()
+        fetch(peer, "medium")
+        assert peer.largest <= 1280 and not peer._fragments
+
+
+def test_packet_too_big(other_host):
+    """What is on its way already comes again, in smaller packets, and nothing larger from then on
+    (RFC 8201): cut by the device, or in fragments."""
+    narrow_the_path(other_host)
+
+
+def test_packet_too_big_with_checksums_alone(site_image, lossy_program):
+    """The device makes the checksum of a segment, but not of one that is in fragments."""
+    with boot_on("tap", site_image, lossy_program, "host_tso6=off") as guest:
+        narrow_the_path(guest)
+        assert_back(guest, guest.before)
+
+
+def test_hostile_packet_too_big(other_host):
+    """Smaller than IPv6's least (RFC 8201 §4) or larger than it was: no path's, and ignored."""
+    guest = other_host
+    with Peer(guest, mss=1440, ipv6=True) as peer:
+        peer.open()
+        peer.send("PA", request("/large"))
+        peer.next()
+        quoted = last_large(guest)
+        hostile = (0, 1, 39, 40, 47, 48, 55, 56, 68, 1279, 1500, 1501, 65535, 65536, 2**32 - 1)
+        before = guest.counters()["stack.icmp6_mtu_ignored"]
+        for mtu in hostile:
+            too_big(guest, mtu, quoted)
+        peer.until_ping()
+        assert guest.counters()["stack.icmp6_mtu_ignored"] == before + len(hostile)
+        stranger = quoted[:38] + b"\x20\x01" + bytes(14) + quoted[54:]
+        too_big(guest, 1280, stranger)
+        too_big(guest, 1280, quoted[:14 + 39])  # not even a whole header
+        peer.largest = 0
+        peer.send()
+        assert peer.answer() == FILES["large"]
+        assert peer.largest == 1500

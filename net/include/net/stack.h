@@ -45,22 +45,23 @@ struct netif *stack_netif(void);
 
 /* What lwIP does not count itself: frames dropped before it sees them, by reason, and sending. */
 struct stack_stats {
-    uint64_t rx_frames;     /* for us, of a kind that we take */
-    uint64_t rx_predicted;  /* not handed to it: TCP as it was expected (net/tcp_predict.h) */
-    uint64_t rx_vlan;       /* 802.1Q or 802.1ad tagged: not ours */
-    uint64_t rx_ethertype;  /* neither IPv4, IPv6 nor ARP */
-    uint64_t rx_other_host; /* unicast to another MAC */
-    uint64_t rx_truncated;  /* too short for its Ethernet, IP or ARP header */
-    uint64_t rx_held;       /* now: receive buffers that lwIP or the app keeps */
-    uint64_t rx_copied;     /* into the heap: an app holds half of all receive buffers */
-    uint64_t rx_no_memory;  /* dropped: no memory for such a copy */
-    uint64_t rx_reclaims;   /* out-of-order TCP data given up: too many buffers held */
-    uint64_t rx_aborts;     /* connections reset because their app refused too much */
-    uint64_t icmp_limited;  /* ICMP errors not sent: there were too many (icmp_limit.h) */
-    uint64_t tx_frames;     /* handed to the device */
-    uint64_t tx_templated;  /* of them: headers not made by lwIP (net/tcp_template.h) */
-    uint64_t tx_ring_full;  /* lwIP was told to try again later */
-    uint64_t tx_copied;     /* into one buffer: too many pieces, or no headroom */
+    uint64_t rx_frames;         /* for us, of a kind that we take */
+    uint64_t rx_predicted;      /* not handed to it: TCP as it was expected (net/tcp_predict.h) */
+    uint64_t rx_vlan;           /* 802.1Q or 802.1ad tagged: not ours */
+    uint64_t rx_ethertype;      /* neither IPv4, IPv6 nor ARP */
+    uint64_t rx_other_host;     /* unicast to another MAC */
+    uint64_t rx_truncated;      /* too short for its Ethernet, IP or ARP header */
+    uint64_t rx_held;           /* now: receive buffers that lwIP or the app keeps */
+    uint64_t rx_copied;         /* into the heap: an app holds half of all receive buffers */
+    uint64_t rx_no_memory;      /* dropped: no memory for such a copy */
+    uint64_t rx_reclaims;       /* out-of-order TCP data given up: too many buffers held */
+    uint64_t rx_aborts;         /* connections reset because their app refused too much */
+    uint64_t icmp_limited;      /* ICMP errors not sent: there were too many (icmp_limit.h) */
+    uint64_t icmp6_mtu_ignored; /* Packet Too Big with an MTU that no path has (RFC 8201 §4) */
+    uint64_t tx_frames;         /* handed to the device */
+    uint64_t tx_templated;      /* of them: headers not made by lwIP (net/tcp_template.h) */
+    uint64_t tx_ring_full;      /* lwIP was told to try again later */
+    uint64_t tx_copied;     /* into one buffer: too many pieces, no headroom, or fragments of TCP */
     uint64_t tx_cuts;       /* super-segments cut in two (net/tcp_cut.h) */
     uint64_t tx_cut_copied; /* of these, with a part that was copied */
     uint64_t tx_no_memory;  /* no memory for such a copy: lwIP was told */
