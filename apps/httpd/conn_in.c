@@ -2,7 +2,6 @@
  * Requests come in: parsed where the NIC wrote them, unless a head spans segments.
  */
 #include "conn.h"
-#include "http_path.h"
 #include "http_request.h"
 #include <kernel/kmalloc.h>
 #include <kernel/lib.h>
@@ -26,17 +25,15 @@ void conn_consume(struct conn *conn, size_t n)
 
 static const struct response *find_response(const struct http_request *request)
 {
-    char path[HTTP_PATH_MAX + 1];
     const struct response *response;
-    int len;
+    int status;
 
-    if (request->method == HTTP_OTHER)
+    if (unlikely(request->method == HTTP_OTHER))
         return response_for_status(405);
-    len = http_path_resolve(request->target, request->target_len, path, sizeof(path));
-    if (len == -400)
-        return response_for_status(400);
-    response = len >= 0 ? site_find(&httpd.site, path, (size_t)len) : NULL;
-    return response != NULL ? response : httpd.site.not_found;
+    response = site_find_target(&httpd.site, request->target, request->target_len, &status);
+    if (likely(response != NULL))
+        return response;
+    return status == 400 ? response_for_status(400) : httpd.site.not_found;
 }
 
 static void conn_request(struct conn *conn, const struct http_request *request)

@@ -3,6 +3,7 @@
  * (fields), RFC 3986 §3.3 (what a path may hold).
  */
 #include "http_request.h"
+#include "bytes.h"
 #include <kernel/lib.h>
 #include <string.h>
 
@@ -22,35 +23,57 @@ struct fields_seen {
     bool host, content_length, close, keep_alive;
 };
 
-/* Sets of characters: a bit for each, 64 in a word. (tests/host/test_http_request.c says what is in
- * them, character by character.) */
-/* token (RFC 9110 §5.6.2) */
-static const uint64_t token[4] = { 0x03ff6cfa00000000, 0x57ffffffc7fffffe, 0, 0 };
+/* Classes of characters. (tests/host/test_http_request.c says what is in them, one by one.) */
+enum {
+    TOKEN = 1, /* RFC 9110 §5.6.2 */
+    VALUE = 2, /* field-vchar, SP, HTAB (RFC 9110 §5.5): no other control characters */
+    /* What a target may hold: all that is visible, but for '#' and characters that no user agent
+     * sends raw. Some that RFC 3986 wants encoded ({ } | ^ `) do come from browsers, and stay. */
+    TARGET = 4,
+    AUTHORITY = 8, /* uri-host [ ":" port ] (RFC 3986 §3.2.2), loosely; excludes userinfo */
+};
 
-/* field-vchar, SP, HTAB (RFC 9110 §5.5): no other control characters */
-static const uint64_t field_value[4] = { 0xffffffff00000200, 0x7fffffffffffffff, 0xffffffffffffffff,
-                                         0xffffffffffffffff };
+/* clang-format off */
+static const uint8_t class[256] = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    2, 15, 2, 3, 15, 15, 15, 15, 14, 14, 15, 15, 14, 15, 15, 6,
+    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 14, 14, 2, 14, 2, 6,
+    6, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15,
+    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 14, 2, 14, 7, 15,
+    7, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15,
+    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 6, 7, 6, 15, 0,
+    [128 ... 255] = VALUE,
+};
+/* clang-format on */
 
-/*
- * What a target may hold: all that is visible, but for '#' and characters that no user agent
- * sends raw. Some that RFC 3986 wants encoded ({ } | ^ `) do come from browsers, and stay.
- */
-static const uint64_t target_char[4] = { 0xaffffff200000000, 0x7fffffffefffffff, 0, 0 };
-
-/* uri-host [ ":" port ] (RFC 3986 §3.2.2), loosely: its characters, which exclude userinfo */
-static const uint64_t authority_char[4] = { 0x2fff7ff200000000, 0x47fffffeaffffffe, 0, 0 };
-
-/* The first character from `s` on that is not in the set, or end. */
-static const char *skip(const char *s, const char *end, const uint64_t set[4])
+/* The first character from `s` on that is not of the class, or end. */
+static const char *skip(const char *s, const char *end, unsigned of)
 {
-    while (s < end && (set[(unsigned char)*s >> 6] >> ((unsigned char)*s & 63) & 1))
+    while (s < end && (class[(unsigned char)*s] & of))
         s++;
     return s;
 }
 
+/* Whether one of eight bytes is below 0x20 or 0x7f. */
+static bool has_control(uint64_t bytes)
+{
+    const uint64_t ones = 0x0101010101010101, high = ones * 0x80;
+    uint64_t del = bytes ^ ones * 0x7f;
+
+    return (((bytes - ones * 0x20) & ~bytes) | ((del - ones) & ~del)) & high;
+}
+
+static const char *skip_value(const char *s, const char *end)
+{
+    while (end - s >= 8 && !has_control(load64(s)))
+        s += 8;
+    return skip(s, end, VALUE);
+}
+
 static bool is_authority(const char *s, size_t len)
 {
-    return skip(s, s + len, authority_char) == s + len;
+    return skip(s, s + len, AUTHORITY) == s + len;
 }
 
 static char lower(char c)
@@ -85,6 +108,10 @@ static int line_end(struct cursor *c, int status_if_too_long)
 {
     static const char crlf[2] = { '\r', '\n' };
 
+    if (likely(c->end - c->at >= 2 && load16(c->at) == load16(crlf))) {
+        c->at += 2;
+        return OK;
+    }
     for (unsigned i = 0; i < sizeof(crlf); i++) {
         if (at_end(c))
             return out_of_data(c, status_if_too_long);
@@ -99,7 +126,14 @@ static int parse_method(struct cursor *c, struct http_request *out)
     const char *start = c->at;
     size_t len;
 
-    c->at = skip(start, MIN(c->end, start + METHOD_MAX + 1), token);
+    if (likely(c->end - start > 4 && load32(start) == load32("GET "))) {
+        c->at += 4;
+        out->method = HTTP_GET;
+        out->target = start;
+        out->target_len = 3;
+        return OK;
+    }
+    c->at = skip(start, MIN(c->end, start + METHOD_MAX + 1), TOKEN);
     len = (size_t)(c->at - start);
     if (len > METHOD_MAX)
         return -400;
@@ -108,7 +142,7 @@ static int parse_method(struct cursor *c, struct http_request *out)
     if (len == 0 || *c->at++ != ' ')
         return -400;
     if (len == 3 && memcmp(start, "GET", 3) == 0)
-        out->method = HTTP_GET;
+        out->method = HTTP_GET; /* and nothing behind it yet */
     else if (len == 4 && memcmp(start, "HEAD", 4) == 0)
         out->method = HTTP_HEAD;
     /* For the forms of target that one method alone may use (RFC 9112 §3.2.3, §3.2.4). */
@@ -168,7 +202,7 @@ static int parse_target(struct cursor *c, struct http_request *out)
 {
     const char *start = c->at;
 
-    c->at = skip(start, c->end, target_char);
+    c->at = skip(start, c->end, TARGET);
     if (at_end(c))
         return out_of_data(c, 414);
     if (c->at == start || *c->at != ' ')
@@ -183,7 +217,7 @@ static int parse_version(struct cursor *c, struct http_request *out)
     char digit[2] = { 0, 0 };
     unsigned digits = 0;
 
-    if (c->end - c->at >= 8 && memcmp(c->at, "HTTP/1.1", 8) == 0) { /* nearly always */
+    if (c->end - c->at >= 8 && load64(c->at) == load64("HTTP/1.1")) { /* nearly always */
         c->at += 8;
         out->minor = 1;
         return OK;
@@ -263,25 +297,50 @@ static void parse_connection(const char *s, size_t len, struct fields_seen *seen
     }
 }
 
+static int take_host(const char *value, size_t len, struct fields_seen *seen)
+{
+    if (seen->host || !is_authority(value, len))
+        return -400;
+    seen->host = true;
+    return OK;
+}
+
+static int take_length(const char *value, size_t len, struct fields_seen *seen,
+                       struct http_request *out)
+{
+    if (seen->content_length)
+        return -400; /* even if they agree: whoever sends two is confused or hostile */
+    seen->content_length = true;
+    return parse_length(value, len, &out->content_length);
+}
+
 /* Act on the fields that framing and persistence depend on; all others are no matter of ours. */
 static int take_field(const char *name, size_t name_len, const char *value, size_t value_len,
                       struct fields_seen *seen, struct http_request *out)
 {
-    if (equals(name, name_len, "host")) {
-        if (seen->host || !is_authority(value, value_len))
-            return -400;
-        seen->host = true;
-    } else if (equals(name, name_len, "content-length")) {
-        if (seen->content_length)
-            return -400; /* even if they agree: whoever sends two is confused or hostile */
-        seen->content_length = true;
-        return parse_length(value, value_len, &out->content_length);
-    } else if (equals(name, name_len, "transfer-encoding")) {
-        out->chunked = true;
-    } else if (equals(name, name_len, "expect")) {
-        out->expects_continue = true;
-    } else if (equals(name, name_len, "connection")) {
-        parse_connection(value, value_len, seen);
+    switch (name_len) {
+    case 4:
+        if (same_name(name, "host", 4))
+            return take_host(value, value_len, seen);
+        break;
+    case 6:
+        if (same_name(name, "expect", 6))
+            out->expects_continue = true;
+        break;
+    case 10:
+        if (same_name(name, "connection", 10))
+            parse_connection(value, value_len, seen);
+        break;
+    case 14:
+        if (same_name(name, "content-length", 14))
+            return take_length(value, value_len, seen, out);
+        break;
+    case 17:
+        if (same_name(name, "transfer-encoding", 17))
+            out->chunked = true;
+        break;
+    default:
+        break;
     }
     return OK;
 }
@@ -293,7 +352,7 @@ static int parse_field(struct cursor *c, struct fields_seen *seen, struct http_r
     size_t name_len;
     int r;
 
-    c->at = skip(name, c->end, token);
+    c->at = skip(name, c->end, TOKEN);
     if (at_end(c))
         return out_of_data(c, 431);
     name_len = (size_t)(c->at - name);
@@ -302,7 +361,7 @@ static int parse_field(struct cursor *c, struct fields_seen *seen, struct http_r
     while (!at_end(c) && (*c->at == ' ' || *c->at == '\t'))
         c->at++;
     value = c->at;
-    c->at = skip(value, c->end, field_value);
+    c->at = skip_value(value, c->end);
     stop = c->at;
     r = line_end(c, 431);
     if (r != OK)

@@ -1,5 +1,6 @@
 /* The site's index: see site.h. */
 #include "site.h"
+#include "bytes.h"
 #include "http_date.h"
 #include "http_path.h"
 #include "mime.h"
@@ -15,29 +16,32 @@
 struct site_entry {
     struct site_entry *next; /* in its bucket */
     uint32_t hash;
+    bool plain; /* what http_path_resolve() makes of the path is the path */
     size_t path_len;
     const char *path;
     struct response response;
 };
 
-/* FNV-1a. The names in the table are ours, so no request can make its chains long. */
-static uint32_t hash_path(const char *path, size_t len)
+static bool is_plain(const char *path, size_t len)
 {
-    uint32_t hash = 2166136261u;
+    char target[HTTP_PATH_MAX + 2], resolved[HTTP_PATH_MAX + 1];
 
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ (unsigned char)path[i]) * 16777619u;
-    return hash;
+    if (len > HTTP_PATH_MAX)
+        return false;
+    target[0] = '/';
+    memcpy(target + 1, path, len);
+    return http_path_resolve(target, len + 1, resolved, sizeof(resolved)) == (int)len &&
+           memcmp(resolved, path, len) == 0;
 }
 
 /* Where the pointer to this path's entry stands, or would. */
 static struct site_entry **find_slot(const struct site *site, const char *path, size_t len)
 {
-    uint32_t hash = hash_path(path, len);
+    uint32_t hash = hash_bytes(path, len); /* the names are ours: nobody makes its chains long */
     struct site_entry **slot = &site->buckets[hash & (site->bucket_count - 1)];
 
     while (*slot != NULL && !((*slot)->hash == hash && (*slot)->path_len == len &&
-                              memcmp((*slot)->path, path, len) == 0))
+                              same_bytes((*slot)->path, path, len)))
         slot = &(*slot)->next;
     return slot;
 }
@@ -47,6 +51,23 @@ const struct response *site_find(const struct site *site, const char *path, size
     const struct site_entry *entry = *find_slot(site, path, len);
 
     return entry != NULL ? &entry->response : NULL;
+}
+
+const struct response *site_find_target(const struct site *site, const char *target, size_t len,
+                                        int *status)
+{
+    char path[HTTP_PATH_MAX + 1];
+    const struct site_entry *entry;
+    int path_len;
+
+    if (likely(len > 0 && target[0] == '/')) {
+        entry = *find_slot(site, target + 1, len - 1);
+        if (likely(entry != NULL && entry->plain))
+            return &entry->response;
+    }
+    path_len = http_path_resolve(target, len, path, sizeof(path));
+    *status = path_len < 0 ? -path_len : 404;
+    return path_len < 0 ? NULL : site_find(site, path, (size_t)path_len);
 }
 
 /* Enter a response under a path, instead of what stood there. Copies path and head. */
@@ -64,7 +85,8 @@ static const struct response *add(struct site *site, const char *path, size_t pa
     memcpy(text, response->head, response->head_len);
     memcpy(text + response->head_len, path, path_len);
     *entry = (struct site_entry){ .next = old != NULL ? old->next : NULL,
-                                  .hash = hash_path(path, path_len),
+                                  .hash = hash_bytes(path, path_len),
+                                  .plain = is_plain(path, path_len),
                                   .path_len = path_len,
                                   .path = text + response->head_len,
                                   .response = *response };

@@ -1,10 +1,14 @@
 /* The site's index: which path gives which response, and that all memory comes back. */
 #define _GNU_SOURCE /* memmem */
+#include <httpd/http_path.h>
 #include <httpd/site.h>
+#include <kernel/lib.h>
 #include <kernel/time.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include "fake_kmalloc.h"
+#include "guard.h"
 #include "tar.h"
 #include <cmocka.h>
 
@@ -250,6 +254,78 @@ static void test_whole_head(void **state)
     assert_true(contains(head, len, ":38 GMT\r\nConnection: keep-alive\r\n\r\n"));
 }
 
+/* What the short way gives is what the long one gives. */
+static void check_target(const char *target, size_t len)
+{
+    char path[HTTP_PATH_MAX + 1];
+    int n = http_path_resolve(target, len, path, sizeof(path)), status = 0;
+    const struct response *expected = n >= 0 ? site_find(&site, path, (size_t)n) : NULL;
+    const struct response *found = site_find_target(&site, guarded(target, len), len, &status);
+
+    if (found != expected)
+        fail_msg("%.*s: another response", (int)len, target);
+    if (found == NULL && status != (n < 0 ? -n : 404))
+        fail_msg("%.*s: status %d, not %d", (int)len, target, status, n);
+}
+
+static void test_targets(void **state)
+{
+    static const char *const names[] = { "index.html",
+                                         "a%20b",
+                                         "a b",
+                                         "what?ever",
+                                         "docs/index.html",
+                                         "x",
+                                         "deep/er/and/deeper/still.txt",
+                                         "..data",
+                                         "404.html" };
+    static const char *const parts[] = { "/",       "index.html", "a%20b", "a b",
+                                         "%61",     "what",       "?",     "ever",
+                                         "docs",    "x",          "deep",  "er",
+                                         "and",     "..",         ".",     "%2e",
+                                         "%2f",     "%",          "404",   "deeper/still.txt",
+                                         "..data",  "a",          "b",     "%00",
+                                         "404.html" };
+    unsigned seed = 1;
+    char target[400];
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+        tar_file(&tar, names[i], names[i]);
+    build();
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+        size_t len = (size_t)snprintf(target, sizeof(target), "/%s", names[i]);
+
+        for (size_t n = 0; n <= len; n++) /* cut at each byte, too */
+            check_target(target, n);
+    }
+    for (unsigned i = 0; i < 200000; i++) {
+        size_t len = (size_t)snprintf(target, sizeof(target), "/");
+
+        for (unsigned k = (seed = seed * 1664525u + 1013904223u) >> 29; k > 0; k--) {
+            seed = seed * 1664525u + 1013904223u;
+            len += (size_t)snprintf(target + len, sizeof(target) - len, "%s",
+                                    parts[(seed >> 16) % ARRAY_SIZE(parts)]);
+        }
+        check_target(target, len);
+    }
+}
+
+/* A name that its path does not resolve to is reached by the target that does, and no other. */
+static void test_names_that_need_escapes(void **state)
+{
+    int status;
+
+    (void)state;
+    tar_file(&tar, "a%20b", "percent");
+    tar_file(&tar, "a b", "blank");
+    build();
+    assert_ptr_equal(site_find_target(&site, "/a%20b", 6, &status), find("a b"));
+    assert_ptr_equal(site_find_target(&site, "/a%2520b", 8, &status), find("a%20b"));
+    assert_null(site_find_target(&site, "//404", 5, &status));
+    assert_int_equal(status, 404);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -259,6 +335,7 @@ int main(void)
         TEST(test_not_found_page), TEST(test_no_site),
         TEST(test_damaged),        TEST(test_many_and_replaced),
         TEST(test_out_of_memory),  TEST(test_whole_head),
+        TEST(test_targets),        TEST(test_names_that_need_escapes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,6 +89,7 @@ TEST_clock := boot/clock.c
 HOST_EXTRA_clock := $(EFI_HOST)
 TEST_memory := boot/memory.c
 HOST_EXTRA_memory := $(EFI_HOST)
+TEST_bytes :=
 TEST_http_request := apps/httpd/http_request.c
 TEST_http_path := apps/httpd/http_path.c
 TEST_http_date := apps/httpd/http_date.c kernel/fmt.c
