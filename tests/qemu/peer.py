@@ -20,7 +20,7 @@ from scapy.layers.inet import TCP
 from scapy.layers.inet6 import IPv6
 
 from frames import GUEST_IP, GUEST_IP6, echo_request, ether, ip, is_echo_reply
-from qemu import REPLY_SECONDS, GuestError, Wire
+from qemu import REPLY_SECONDS, GuestError
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
