@@ -1,4 +1,5 @@
 /* Banks of TCP connections: see tcp_banks.h. */
+#include "stack_priv.h"
 #include "tcp_banks.h"
 #include "tcp_timewait.h"
 #include <kernel/rand.h>
@@ -135,6 +136,19 @@ static void open_connection(struct pbuf *p, struct netif *netif, const struct tc
     widen_initial_window(&remote, remote_port, local_port);
 }
 
+/* lwIP drops a SYN without a word when so many connections wait for the end of their handshake. */
+static void count_overflow(const struct tcp_hdr *tcp)
+{
+    const struct tcp_pcb_listen *listener = tcp_listen_pcbs.listen_pcbs;
+
+    if ((TCPH_FLAGS(tcp) & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
+        return;
+    while (listener != NULL && listener->local_port != lwip_ntohs(tcp->dest))
+        listener = listener->next;
+    if (listener != NULL && listener->accepts_pending >= listener->backlog)
+        stack.stats.tcp_listen_overflows++;
+}
+
 void __wrap_tcp_input(struct pbuf *p, struct netif *netif)
 {
     const struct tcp_hdr *tcp = p->payload;
@@ -147,6 +161,8 @@ void __wrap_tcp_input(struct pbuf *p, struct netif *netif)
             acknowledge_now(pcb, p);
         else if (tcp_timewait_count() > 0 && tcp_timewait_input(p, netif))
             return;
+        else
+            count_overflow(tcp);
     }
     if (pcb != NULL && pcb->state == SYN_RCVD && pcb->nrtx == 0)
         open_connection(p, netif, pcb);

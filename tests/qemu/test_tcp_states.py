@@ -5,6 +5,8 @@ SYN-SENT is missing: no app of ours opens connections. Sequence numbers are chec
 elsewhere in the window draws an ACK.
 """
 
+import contextlib
+
 import pytest
 
 import links
@@ -290,6 +292,35 @@ def test_syn_again(guest):
         peer.send()
         peer.send("PA", request("/page"))
         assert peer.answer() == FILES["page"]
+
+
+def test_more_syns_than_the_backlog(guest):
+    """TCP_DEFAULT_LISTEN_BACKLOG wait for the end of their handshake; who comes beyond is dropped,
+    and counted. Who has been waiting gets in."""
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Peer(guest)) for _ in range(260)]
+        before = guest.counters()["stack.tcp_listen_overflows"]
+        for peer in peers:
+            peer.syn()
+        answered = sum(peer_answered(guest, peers))
+        assert answered == 255
+        assert guest.counters()["stack.tcp_listen_overflows"] == before + 260 - 255
+        first = peers[0]
+        first.send()
+        first.send("PA", request("/page"))
+        assert first.answer() == FILES["page"]
+    with Peer(guest) as peer:
+        peer.open()
+
+
+def peer_answered(guest, peers):
+    """For each of them whether a SYN-ACK has come; they learn its number."""
+    ping(guest)
+    frames = [frame for _, frame in guest.wire.seen]
+    for peer in peers:
+        for frame in frames:
+            peer._parse(frame)
+        yield peer.guest_isn is not None
 
 
 # ------------------------------------------------------------ TIME-WAIT (net/tcp_timewait.h)

@@ -58,9 +58,10 @@ struct stack_stats {
     uint64_t rx_aborts;         /* connections reset because their app refused too much */
     uint64_t icmp_limited;      /* ICMP errors not sent: there were too many (icmp_limit.h) */
     uint64_t icmp6_mtu_ignored; /* Packet Too Big with an MTU that no path has (RFC 8201 §4) */
-    uint64_t tx_frames;         /* handed to the device */
-    uint64_t tx_templated;      /* of them: headers not made by lwIP (net/tcp_template.h) */
-    uint64_t tx_ring_full;      /* lwIP was told to try again later */
+    uint64_t tcp_listen_overflows; /* SYNs dropped: a listener's backlog was full */
+    uint64_t tx_frames;            /* handed to the device */
+    uint64_t tx_templated;         /* of them: headers not made by lwIP (net/tcp_template.h) */
+    uint64_t tx_ring_full;         /* lwIP was told to try again later */
     uint64_t tx_copied;     /* into one buffer: too many pieces, no headroom, or fragments of TCP */
     uint64_t tx_cuts;       /* super-segments cut in two (net/tcp_cut.h) */
     uint64_t tx_cut_copied; /* of these, with a part that was copied */
