@@ -64,3 +64,24 @@ err_t copies_write_copied(struct tcp_pcb *pcb, const void *data, u16_t len, u8_t
         copies_stats.tx_bytes += len;
     return err;
 }
+
+struct pbuf *copies_join(struct pbuf *head, const void *body, u16_t bytes)
+{
+    u16_t len = head->len;
+    struct pbuf *p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)(len + bytes), PBUF_RAM);
+    uint8_t *first = copies_level > 1 ? user_buffer : NULL;
+
+    ASSERT_BOTTOM_HALF();
+    if (p == NULL)
+        return NULL;
+    if (first == NULL)
+        first = p->payload;
+    memcpy(first, head->payload, len);
+    if (bytes > 0)
+        memcpy(first + len, body, bytes);
+    if (first == user_buffer)
+        memcpy(p->payload, user_buffer, (size_t)len + bytes);
+    copies_stats.tx_bytes += copies_level * ((uint64_t)len + bytes);
+    pbuf_free(head);
+    return p;
+}

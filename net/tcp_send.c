@@ -38,25 +38,42 @@ static void append(struct tcp_pcb *pcb, struct tcp_seg *seg)
     pcb->snd_queuelen += seg->p->next != NULL ? 2 : 1;
 }
 
-/* Whole, as one segment, or not at all; `most` bytes of payload fit. */
+/* The body behind the head, by reference; or both copied, where that is wanted. NULL: no memory;
+ * the head is still there. */
+static struct pbuf *join(struct pbuf *head, const void *body, u16_t bytes)
+{
+    struct pbuf *p;
+
+    if (unlikely(copies_level > 0))
+        return copies_join(head, body, bytes);
+    if (bytes == 0)
+        return head;
+    p = pbuf_alloc_reference((void *)(uintptr_t)body, bytes, PBUF_ROM);
+    if (p == NULL)
+        return NULL;
+    head->next = p; /* pbuf_cat() would look for the end */
+    head->tot_len += bytes;
+    return head;
+}
+
+/* Whole, as one segment, or not at all; `most` bytes of payload fit. Takes the head. */
 static int32_t send_segment(struct tcp_pcb *pcb, struct pbuf *head, const void *body,
                             uint64_t body_bytes, u32_t most)
 {
     u16_t bytes = (u16_t)MIN(body_bytes, (uint64_t)most - head->len);
+    struct pbuf *p = join(head, body, bytes);
     struct tcp_seg *seg;
 
-    if (bytes > 0) {
-        struct pbuf *p = pbuf_alloc_reference((void *)(uintptr_t)body, bytes, PBUF_ROM);
-
-        if (p == NULL)
-            return ERR_MEM;
-        head->next = p; /* pbuf_cat() would look for the end */
-        head->tot_len += bytes;
-    }
-    seg = tcp_new_segment(head, lwip_htons(pcb->local_port), lwip_htons(pcb->remote_port),
-                          pcb->snd_lbb, bytes == body_bytes ? TCP_PSH : 0);
-    if (seg == NULL)
+    if (p == NULL) {
+        pbuf_free(head);
         return ERR_MEM;
+    }
+    seg = tcp_new_segment(p, lwip_htons(pcb->local_port), lwip_htons(pcb->remote_port),
+                          pcb->snd_lbb, bytes == body_bytes ? TCP_PSH : 0);
+    if (seg == NULL) {
+        pbuf_free(p);
+        return ERR_MEM;
+    }
     append(pcb, seg);
     return bytes;
 }
@@ -67,14 +84,11 @@ int32_t tcp_send(struct tcp_pcb *pcb, struct pbuf *head, const void *body, uint6
     int32_t taken = check(pcb, head);
 
     ASSERT_BOTTOM_HALF();
-    if (taken == ERR_OK) {
-        if (likely(head->len <= most && copies_get() == 0)) {
-            taken = send_segment(pcb, head, body, body_bytes, most);
-            if (likely(taken >= 0))
-                return taken;
-        } else { /* a tiny MSS: more than one segment; or copies are wanted */
-            taken = copies_write(pcb, head->payload, head->len, TCP_WRITE_FLAG_COPY);
-        }
+    if (likely(taken == ERR_OK)) {
+        if (likely(head->len <= most))
+            return send_segment(pcb, head, body, body_bytes, most);
+        /* a tiny MSS: more than one segment */
+        taken = copies_write(pcb, head->payload, head->len, TCP_WRITE_FLAG_COPY);
     }
     pbuf_free(head);
     return taken;

@@ -8,7 +8,8 @@
  *      into memory that stands for a socket's, and once on its way out, as write() does
  *   2  as a server that reads into and writes from memory of its own: once more in each direction
  *
- * Apps receive and send through these two; with 0 that is a test each. Bottom half.
+ * Apps receive and send through copies_receive(), copies_write() and net/tcp_send.h; with 0 that is
+ * a test each. Bottom half.
  */
 #ifndef NET_COPIES_H
 #define NET_COPIES_H
@@ -25,6 +26,10 @@ unsigned copies_get(void);       /* any context */
 void copies_set(unsigned level); /* main context, at most COPIES_MAX; from the next segment on */
 
 struct pbuf *copies_make(struct pbuf *p);
+
+/* For tcp_send(): head and body as one pbuf, which has as many copies behind it as there are to be;
+ * the head is freed. NULL: no memory, and nothing was done. */
+struct pbuf *copies_join(struct pbuf *head, const void *body, u16_t bytes);
 err_t copies_write_copied(struct tcp_pcb *pcb, const void *data, u16_t len, u8_t flags);
 
 extern unsigned copies_level; /* copies.c's, for the two below */
