@@ -21,7 +21,7 @@ VCPU_CORE, OTHER_CORE = "0", "1"
 
 
 # More connections than httpd takes by itself.
-WEB_CFG = "http_max_connections = 4096\n"
+WEB_CFG = "http_discard = /upload\n"
 
 
 def pin(pid, yields=False):

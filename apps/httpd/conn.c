@@ -131,6 +131,8 @@ static void conn_advance(struct conn *conn)
             if (!conn_answer(conn))
                 return;
             conn_answered(conn);
+        } else if (conn->state == CONN_BODY && conn->body_left == 0) {
+            conn_skip_body(conn); /* it has none */
         } else if (conn->in == NULL) {
             if (!conn->peer_closed)
                 return;

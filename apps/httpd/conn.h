@@ -28,6 +28,7 @@ struct conn {
     char *head;      /* gathered part of a request head (HTTP_HEAD_MAX), or NULL */
     size_t head_len;
     uint64_t body_left; /* of the request's body: to be read past */
+    bool answer_later;  /* there is no response yet: 200 when the body is here (http_discard) */
     bool peer_closed;   /* the peer's FIN is here: nothing will follow `in` */
 
     const struct response *response; /* being sent, in state CONN_ANSWERING */

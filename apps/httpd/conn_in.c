@@ -28,12 +28,29 @@ static const struct response *find_response(const struct http_request *request)
     const struct response *response;
     int status;
 
-    if (unlikely(request->method == HTTP_OTHER))
+    if (unlikely(request->method != HTTP_GET && request->method != HTTP_HEAD))
         return response_for_status(405);
     response = site_find_target(&httpd.site, request->target, request->target_len, &status);
     if (likely(response != NULL))
         return response;
     return status == 400 ? response_for_status(400) : httpd.site.not_found;
+}
+
+/* A body that is posted to be thrown away: of any length, but of a known one. */
+static bool is_to_discard(const struct http_request *request)
+{
+    const char *path = httpd.settings.discard;
+
+    return path != NULL && request->method == HTTP_POST && !request->chunked &&
+           !request->expects_continue && request->target_len == strlen(path) &&
+           memcmp(request->target, path, request->target_len) == 0;
+}
+
+static enum response_persistence persistence(const struct http_request *request, bool keep)
+{
+    if (!keep)
+        return RESPONSE_CLOSE;
+    return request->minor == 0 ? RESPONSE_KEEP_HTTP10 : RESPONSE_KEEP;
 }
 
 static void conn_request(struct conn *conn, const struct http_request *request)
@@ -44,10 +61,13 @@ static void conn_request(struct conn *conn, const struct http_request *request)
 
     httpd.stats.requests++;
     conn->body_left = request->content_length;
-    conn_start_response(conn, find_response(request),
-                        !keep                 ? RESPONSE_CLOSE
-                        : request->minor == 0 ? RESPONSE_KEEP_HTTP10
-                                              : RESPONSE_KEEP,
+    if (unlikely(is_to_discard(request))) {
+        conn->persistence = persistence(request, request->keep_alive);
+        conn->answer_later = true;
+        conn_enter(conn, CONN_BODY);
+        return;
+    }
+    conn_start_response(conn, find_response(request), persistence(request, keep),
                         request->method != HTTP_HEAD);
 }
 
@@ -136,10 +156,19 @@ void conn_next_request(struct conn *conn)
 
 void conn_skip_body(struct conn *conn)
 {
-    size_t n = MIN(conn->body_left, (uint64_t)conn->in->tot_len);
+    if (conn->in != NULL) {
+        size_t n = MIN(conn->body_left, (uint64_t)conn->in->tot_len);
 
-    conn_consume(conn, n);
-    conn->body_left -= n;
-    if (conn->body_left == 0)
+        conn_consume(conn, n);
+        conn->body_left -= n;
+    }
+    if (conn->answer_later)
+        conn->since_ns = time_ns(); /* it may take its time, as long as something comes */
+    if (conn->body_left > 0)
+        return;
+    if (conn->answer_later)
+        conn_start_response(conn, response_for_status(200), conn->persistence, true);
+    else
         conn_enter(conn, CONN_IDLE);
+    conn->answer_later = false;
 }

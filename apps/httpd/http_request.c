@@ -145,6 +145,8 @@ static int parse_method(struct cursor *c, struct http_request *out)
         out->method = HTTP_GET; /* and nothing behind it yet */
     else if (len == 4 && memcmp(start, "HEAD", 4) == 0)
         out->method = HTTP_HEAD;
+    else if (len == 4 && memcmp(start, "POST", 4) == 0)
+        out->method = HTTP_POST;
     /* For the forms of target that one method alone may use (RFC 9112 §3.2.3, §3.2.4). */
     out->target = start;
     out->target_len = len;

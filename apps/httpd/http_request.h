@@ -21,6 +21,7 @@ enum http_method {
     HTTP_OTHER, /* a valid method that we do not know */
     HTTP_GET,
     HTTP_HEAD,
+    HTTP_POST,
 };
 
 struct http_request {

@@ -21,6 +21,7 @@ static void read_settings(struct http_settings *settings)
     settings->header_timeout_ns = config_u64("http_header_timeout_s", 10, 1, 3600) * NS_PER_SEC;
     settings->idle_timeout_ns = config_u64("http_idle_timeout_s", 60, 1, 3600) * NS_PER_SEC;
     settings->max_connections = (unsigned)config_u64("http_max_connections", 10000, 1, 12000);
+    settings->discard = config_get("http_discard", NULL);
 }
 
 /* The archive lies in the direct map, read-only, for as long as the system runs. */

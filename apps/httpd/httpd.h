@@ -10,6 +10,7 @@ struct http_settings {
     uint64_t header_timeout_ns; /* http_header_timeout_s: from a request's first byte to its last */
     uint64_t idle_timeout_ns;   /* http_idle_timeout_s: without a request, or without progress */
     unsigned max_connections;   /* http_max_connections */
+    const char *discard;        /* http_discard: where bodies may be posted, for nothing; or NULL */
 };
 
 struct http_stats {

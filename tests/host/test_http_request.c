@@ -87,7 +87,8 @@ static void test_request_line(void **state)
     assert_ptr_equal(r.target, text + 4);
 
     assert_int_equal(accepts("HEAD / HTTP/1.1\r\n" H "\r\n").method, HTTP_HEAD);
-    assert_int_equal(accepts("POST / HTTP/1.1\r\n" H "\r\n").method, HTTP_OTHER);
+    assert_int_equal(accepts("POST / HTTP/1.1\r\n" H "\r\n").method, HTTP_POST);
+    assert_int_equal(accepts("PUT / HTTP/1.1\r\n" H "\r\n").method, HTTP_OTHER);
     assert_int_equal(accepts("get / HTTP/1.1\r\n" H "\r\n").method, HTTP_OTHER);
     assert_int_equal(accepts("GETX / HTTP/1.1\r\n" H "\r\n").method, HTTP_OTHER);
     assert_int_equal(accepts("!#$%&'*+-.^_`|~9 / HTTP/1.1\r\n" H "\r\n").method, HTTP_OTHER);

@@ -25,6 +25,7 @@
 static struct tar tar;
 static char big[BIG_BYTES];
 static unsigned max_connections = 1000;
+static const char *discard;
 
 uint64_t time_unix(void)
 {
@@ -35,6 +36,11 @@ uint64_t config_u64(const char *key, uint64_t fallback, uint64_t min, uint64_t m
 {
     assert_true(min <= fallback && fallback <= max);
     return strcmp(key, "http_max_connections") == 0 ? max_connections : fallback;
+}
+
+const char *config_get(const char *key, const char *fallback)
+{
+    return strcmp(key, "http_discard") == 0 ? discard : fallback;
 }
 
 /* httpd.c reads the site through the direct map; here phys_to_virt() must give our archive. */
@@ -460,6 +466,44 @@ static void test_bodies_that_close(void **state)
     }
 }
 
+/* http_discard: answered when all of the body has come, however long it is. */
+static void test_bodies_to_discard(void **state)
+{
+    struct peer *peer = peer_connect(SND_BUF);
+    size_t len;
+    const char *text;
+
+    (void)state;
+    httpd.settings.discard = "/upload";
+    peer_send_text(peer, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n");
+    for (unsigned i = 0; i < 1024; i++) {
+        peer_received(peer, &len);
+        assert_int_equal(len, 0);
+        peer_send(peer, big, 1024, 2);
+        assert_int_equal(fake_pbufs_live, 0);
+    }
+    peer_send_text(peer, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    peer_send_text(
+        peer, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n123"
+              "POST /uploads HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n123" GET("/a.txt"));
+    peer_ack_all(peer);
+    text = peer_received(peer, &len);
+    assert_int_equal(next_answer(&text, &len, false).status, 200);
+    assert_int_equal(next_answer(&text, &len, false).status, 200);
+    assert_int_equal(next_answer(&text, &len, false).status, 200);
+    assert_int_equal(next_answer(&text, &len, false).status, 405);
+    assert_int_equal(next_answer(&text, &len, false).body_len, 5);
+    assert_int_equal(len, 0);
+    leave(peer);
+
+    answers("POST /upload HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab",
+            200, true);
+    answers("POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", 405, true);
+    answers("GET /upload HTTP/1.1\r\nHost: a\r\n\r\n", 404, false);
+    httpd.settings.discard = NULL;
+    answers("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab", 405, false);
+}
+
 /* ---------------------------------------------------------------- windows and memory */
 
 static void test_slow_windows(void **state)
@@ -834,6 +878,7 @@ int main(void)
         TEST(test_no_memory_to_gather),
         TEST(test_bodies_are_skipped),
         TEST(test_bodies_that_close),
+        TEST(test_bodies_to_discard),
         TEST(test_slow_windows),
         TEST(test_every_write_fails),
         TEST(test_memory_comes_back_late),
