@@ -6,6 +6,8 @@ xdist_group run in the same worker, so with -n 2 at most two guests are busy at 
 """
 
 import contextlib
+import fcntl
+import functools
 import os
 import subprocess
 
@@ -130,13 +132,17 @@ def lossy_program(tmp_path_factory):
 def app_image():
     """app_image(name): the image with that app, built in a folder of its own."""
 
+    @functools.cache
     def build(app):
         folder = qemu.BUILD / app
         env = {**os.environ, "LWIP_DIR": str(qemu.BUILD / "lwip")}  # already unpacked there
         env.pop("MAKEFLAGS", None)
         image = folder / "tophalf.img"
-        run = subprocess.run(["make", "-j2", f"APP={app}", f"BUILD={folder}", str(image)],
-                             cwd=qemu.TOP, env=env, capture_output=True, text=True)
+        folder.mkdir(exist_ok=True)
+        with open(folder / "lock", "wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may want it, too
+            run = subprocess.run(["make", "-j2", f"APP={app}", f"BUILD={folder}", str(image)],
+                                 cwd=qemu.TOP, env=env, capture_output=True, text=True)
         assert run.returncode == 0, run.stderr
         return image
 
