@@ -3,12 +3,21 @@
     before = settled(guest)
     ...
     assert_back(guest, before)
+
+or, in a fixture, around each test that has the guest:
+
+    with all_back(guest):
+        yield guest
 """
 
+import contextlib
 import time
 
-# These come and go by themselves (lwIP's timers, and who lingers in TIME-WAIT: see below).
-NOT_COUNTED = ("memp.SYS_TIMEOUT_used", "memp.TCP_PCB_used")
+import qemu
+
+# These come and go by themselves (lwIP's timers, who lingers in TIME-WAIT: see below; and a group
+# for each address that a router's advertisement makes).
+NOT_COUNTED = ("memp.SYS_TIMEOUT_used", "memp.TCP_PCB_used", "memp.MLD6_GROUP_used")
 
 
 def held(guest):
@@ -49,3 +58,15 @@ def assert_back(guest, before, seconds=20):
             changed = {name: (before[name], now[name]) for name in now if now[name] != before[name]}
             guest.fail(f"not back after {seconds} s, as {{name: (before, now)}}: {changed}")
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def all_back(guest):
+    """A test that shares this guest. What the first one begins with is what each must end with."""
+    if guest.process.poll() is not None:
+        guest.fail("an earlier test ended this guest")
+    qemu.used_guests.append(guest)
+    if not hasattr(guest, "before"):
+        guest.before = settled(guest)
+    yield guest
+    assert_back(guest, guest.before)

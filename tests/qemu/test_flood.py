@@ -10,6 +10,7 @@ import pytest
 from scapy.layers.inet import TCP, UDP
 
 import qemu
+from buffers import all_back
 from conftest import WIRED_CFG
 from fates import assert_nothing_went_wrong, check, grown, wait_quiet
 from flood import Flood
@@ -28,13 +29,20 @@ RETRANSMITTED_AFTER = ((0.4, 2.0), (1.7, 3.5))
 
 
 @pytest.fixture(scope="module")
-def guest():
+def booted():
     with qemu.Guest(cfg=WIRED_CFG, net="wire") as guest:
         guest.wait_prompt()
         guest.wait_for("(link-local)")
         time.sleep(1)  # what the stack sends by itself then
         ping(guest)
         yield guest
+
+
+@pytest.fixture
+def guest(booted):
+    with all_back(booted):
+        yield booted
+        booted.console("mode adaptive")  # the interrupt mode keeps buffers of its own
 
 
 def datagram(port=CLOSED_PORT):

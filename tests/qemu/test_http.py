@@ -14,6 +14,7 @@ import time
 import pytest
 
 import qemu
+from buffers import all_back
 
 pytestmark = pytest.mark.xdist_group("http")
 
@@ -50,22 +51,34 @@ def make_image(folder, files, cfg=""):
 
 
 @pytest.fixture(scope="module")
-def web(tmp_path_factory):
-    """A guest with the files above, default settings."""
+def booted_web(tmp_path_factory):
     with qemu.Guest(image=make_image(tmp_path_factory.mktemp("web"), FILES)) as guest:
         guest.wait_prompt()
         guest.wait_http()
         yield guest
 
 
+@pytest.fixture
+def web(booted_web):
+    """A guest with the files above, default settings."""
+    with all_back(booted_web):
+        yield booted_web
+
+
 @pytest.fixture(scope="module")
-def hasty(tmp_path_factory):
-    """A guest with short timeouts and few connections."""
+def booted_hasty(tmp_path_factory):
     cfg = "http_header_timeout_s = 2\nhttp_idle_timeout_s = 4\nhttp_max_connections = 10\n"
     with qemu.Guest(image=make_image(tmp_path_factory.mktemp("hasty"), FILES, cfg)) as guest:
         guest.wait_prompt()
         guest.wait_http()
         yield guest
+
+
+@pytest.fixture
+def hasty(booted_hasty):
+    """A guest with short timeouts and few connections."""
+    with all_back(booted_hasty):
+        yield booted_hasty
 
 
 class Client:

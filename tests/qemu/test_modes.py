@@ -16,6 +16,7 @@ import pytest
 from scapy.layers.inet import IP, UDP
 
 import qemu
+from buffers import all_back
 from fates import assert_nothing_went_wrong, check, grown, wait_quiet
 from flood import Flood
 from frames import echo_request, ether, is_echo_reply, ping
@@ -47,8 +48,9 @@ def booted(tmp_path_factory):
 
 @pytest.fixture
 def guest(booted):
-    yield booted
-    booted.console("mode adaptive")
+    with all_back(booted):
+        yield booted
+        booted.console("mode adaptive")
     for name, value in DEFAULTS.items():
         booted.console(f"{name} {value}")
 

@@ -14,6 +14,7 @@ import time
 import pytest
 
 import qemu
+from buffers import all_back
 from fates import assert_nothing_went_wrong, check, grown, wait_quiet
 from frames import ping
 from test_http import assert_memory_is_back, make_image, memory, wait_closed
@@ -55,8 +56,9 @@ def booted(request, tmp_path_factory):
 
 @pytest.fixture
 def guest(booted):
-    yield booted
-    booted.console("mode adaptive")
+    with all_back(booted):
+        yield booted
+        booted.console("mode adaptive")
 
 
 def negotiated(guest):

@@ -4,6 +4,7 @@ import pytest
 from scapy.layers.inet import UDP
 
 import qemu
+from buffers import all_back
 from conftest import WIRED_CFG
 from fates import assert_nothing_went_wrong, check, grown, wait_quiet
 from frames import ether, ip, ping
@@ -15,12 +16,18 @@ COUNT, BYTES, WORK_US = 200, 18, 100
 
 
 @pytest.fixture(scope="module")
-def guest(app_image):
+def booted(app_image):
     cfg = WIRED_CFG + f"sink_port = 99\nsink_work_us = {WORK_US}\n"
     with qemu.Guest(image=app_image("sink"), cfg=cfg, net="wire") as guest:
         guest.wait_prompt()
         ping(guest)
         yield guest
+
+
+@pytest.fixture
+def guest(booted):
+    with all_back(booted):
+        yield booted
 
 
 def test_each_datagram_is_counted_and_costs_what_is_set(guest):

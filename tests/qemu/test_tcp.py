@@ -16,7 +16,7 @@ from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6
 
 import links
 import qemu
-from buffers import assert_back, settled
+from buffers import all_back, assert_back, settled
 from frames import GUEST_IP6, ether, ip, ping
 from peer import Peer, request
 from test_http import make_image
@@ -60,12 +60,9 @@ def booted(request, site_image, lossy_program):
 
 @pytest.fixture
 def guest(booted):
-    qemu.used_guests.append(booted)
-    if booted.process.poll() is not None:
-        booted.fail("an earlier test ended this guest")
     booted.wire.drain()
-    yield booted
-    assert_back(booted, booted.before)
+    with all_back(booted):
+        yield booted
 
 
 def fetch(peer, name, window=None):

@@ -11,7 +11,7 @@ import pytest
 
 import links
 import qemu
-from buffers import assert_back, settled
+from buffers import all_back, settled
 from frames import ping
 from peer import ACK, FIN, RST, SYN, Peer, request
 from test_tcp import BYTES, CFG
@@ -41,12 +41,9 @@ def booted(tmp_path_factory, lossy_program):
 
 @pytest.fixture
 def guest(booted):
-    qemu.used_guests.append(booted)
-    if booted.process.poll() is not None:
-        booted.fail("an earlier test ended this guest")
     booted.wire.drain()
-    yield booted
-    assert_back(booted, booted.before)
+    with all_back(booted):
+        yield booted
 
 
 # ------------------------------------------------------------ how a state is reached
