@@ -61,11 +61,12 @@ endif
 
 # What no packet passes through is small rather than fast: a tenth of the kernel.
 OPT  := -O2
-COLD := $(wildcard */cmd_*.c) \
-        $(addprefix kernel/,acpi.c acpi_init.c aml.c backtrace.c boot.c calibrate.c command.c config.c \
-            console.c cpu.c fault.c fmt.c ioapic.c json.c keys.c lineedit.c logring.c page_alloc.c \
-            pagetable.c paging.c panic.c pic.c power.c printk.c rates.c serial.c) boot/cfg.c \
-        $(addprefix drivers/,pci.c virtio_pci.c virtio_net_setup.c virtio_net_features.c \
+COLD := $(wildcard */cmd_*.c apps/*/cmd_*.c) \
+        $(addprefix kernel/,acpi.c acpi_init.c aml.c backtrace.c boot.c buddy.c calibrate.c \
+            command.c config.c console.c cpu.c fault.c fmt.c ioapic.c json.c keys.c lineedit.c \
+            logring.c page_alloc.c pagetable.c paging.c panic.c pic.c power.c printk.c rates.c \
+            serial.c trap.c) boot/cfg.c \
+        $(addprefix drivers/,pci.c pci_config.c virtio_pci.c virtio_net_setup.c virtio_net_features.c \
             virtio_net_ctrl.c virtio_net_stall.c) \
         $(addprefix net/,addr.c ipconf.c ipconf_parse.c ping.c trace_text.c watchdog.c \
             watchdog_step.c) boot/ustar.c

@@ -9,6 +9,7 @@
 #include <drivers/trace.h>
 #include <kernel/context.h>
 #include <kernel/cpu.h>
+#include <kernel/page.h>
 #include <kernel/panic.h>
 #include <kernel/reset.h>
 #include <kernel/time.h>
@@ -17,7 +18,7 @@
 /* Read at every trace point of every packet. */
 bool trace_armed;
 
-static struct tracer {
+static LATE_BSS struct tracer {
     unsigned oldest, next; /* packet numbers */
     unsigned limit;        /* no packet of this number is taken */
     unsigned complete;     /* packets */

@@ -4,6 +4,16 @@
  * has gone wrong; so each link is checked before it is followed.
  */
 #include "backtrace.h"
+#include <string.h>
+
+static const char *name_of(const struct ksyms *syms, uint32_t index)
+{
+    const char *name = syms->names;
+
+    for (; index > 0; index--)
+        name += strlen(name) + 1;
+    return name;
+}
 
 const char *ksyms_find(const struct ksyms *syms, uint64_t offset, uint64_t *within, uint64_t *bytes)
 {
@@ -23,7 +33,7 @@ const char *ksyms_find(const struct ksyms *syms, uint64_t offset, uint64_t *with
         return NULL;
     *within = offset - syms->offsets[low - 1];
     *bytes = (low < syms->count ? syms->offsets[low] : syms->end) - syms->offsets[low - 1];
-    return syms->names + syms->name_offsets[low - 1];
+    return name_of(syms, low - 1);
 }
 
 /* The stack that holds all of these bytes, or count. */

@@ -9,9 +9,8 @@
 
 /* Function names: what scripts/mkksyms.sh makes, sorted by offset. */
 struct ksyms {
-    const uint32_t *offsets;      /* of each function from the image's start */
-    const uint32_t *name_offsets; /* of each function's name in names */
-    const char *names;
+    const uint32_t *offsets; /* of each function from the image's start */
+    const char *names;       /* one behind the other: whoever panics has the time to count them */
     uint32_t count;
     uint32_t end; /* offset of the end of .text */
 };

@@ -57,6 +57,32 @@ static void map_data(void)
     map_image(start, (uint64_t)data_end, MAP_WRITE);
 }
 
+/* LATE_BSS, in blocks as large as there are and as fit. */
+static void map_late(void)
+{
+    uint64_t virt = (uint64_t)late_start, end = (uint64_t)late_end;
+    unsigned order = PAGE_ORDER_2M;
+
+    while (virt < end) {
+        uint64_t bytes = (uint64_t)PAGE_SIZE << order;
+        void *block = NULL;
+
+        if (virt % bytes == 0 && end - virt >= bytes)
+            block = page_alloc(order);
+        if (block == NULL) {
+            if (order == 0)
+                panic("paging: no memory for %llu KiB of tables; give the machine more",
+                      (unsigned long long)((end - virt) >> 10));
+            order--;
+            continue;
+        }
+        memset(block, 0, bytes);
+        pagetable_map(&tables, virt, virt_to_phys(block), bytes, MAP_WRITE);
+        virt += bytes;
+        order = MIN(order + 1, (unsigned)PAGE_ORDER_2M); /* the next one may be better aligned */
+    }
+}
+
 /*
  * Not the kernel: that would be a second, writable view of it. Not what the firmware reserved:
  * it has no business with us, and some of it is no RAM but device registers (q35's ECAM).
@@ -114,6 +140,7 @@ void paging_init(const struct boot_info *info)
     map_image((uint64_t)text_start, (uint64_t)text_end, MAP_EXECUTE);
     map_image((uint64_t)rodata_start, (uint64_t)rodata_end, 0);
     map_data();
+    map_late();
     map_direct(map, info->mem_map_count);
     load_tables();
     ASSERT(paging_check_wx() == 0);
@@ -172,7 +199,7 @@ const char *paging_name(uint64_t virt)
         return "kernel text";
     if (is_between(virt, rodata_start, rodata_end))
         return "kernel read-only data";
-    if (is_between(virt, data_start, data_end))
+    if (is_between(virt, data_start, data_end) || is_between(virt, late_start, late_end))
         return "kernel data";
     if (virt >= PAGING_MMIO_BASE && virt < PAGING_MMIO_END)
         return "device registers";

@@ -22,7 +22,6 @@
 /* Generated from a first link; absent in that one. */
 extern const uint32_t ksyms_count __attribute__((weak));
 extern const uint32_t ksyms_offsets[] __attribute__((weak));
-extern const uint32_t ksyms_name_offsets[] __attribute__((weak));
 extern const char ksyms_names[] __attribute__((weak));
 
 extern const char irq_common_return[]; /* trap.S */
@@ -112,7 +111,7 @@ static void print_symbol(uint64_t pc, bool is_return_address)
     const char *name = NULL;
 
     if (&ksyms_count != NULL && is_text(at)) {
-        const struct ksyms syms = { ksyms_offsets, ksyms_name_offsets, ksyms_names, ksyms_count,
+        const struct ksyms syms = { ksyms_offsets, ksyms_names, ksyms_count,
                                     (uint32_t)(text_end - kernel_start) };
 
         name = ksyms_find(&syms, at - (uint64_t)kernel_start, &within, &bytes);

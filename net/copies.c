@@ -1,6 +1,7 @@
 /* The lecture's copies, switched on: see copies.h. */
 #include <kernel/config.h>
 #include <kernel/context.h>
+#include <kernel/page.h>
 #include <kernel/panic.h>
 #include <kernel/softirq.h>
 #include <lwip/pbuf.h>
@@ -47,7 +48,7 @@ struct pbuf *copies_make(struct pbuf *p)
 }
 
 /* A buffer of an application's own, as one that reads a file and writes it to a socket has. */
-static uint8_t user_buffer[UINT16_MAX];
+static LATE_BSS uint8_t user_buffer[UINT16_MAX];
 
 err_t copies_write_copied(struct tcp_pcb *pcb, const void *data, u16_t len, u8_t flags)
 {

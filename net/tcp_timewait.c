@@ -1,11 +1,12 @@
 /* The table of TIME-WAIT records, and what comes for them: see tcp_timewait.h. Pure code. */
 #include "tcp_timewait.h"
+#include <kernel/page.h>
 #include <lwip/prot/tcp.h>
 #include <string.h>
 
 _Static_assert(IS_POWER_OF_TWO(TIMEWAIT_MAX), "indexed by a mask");
 
-static struct {
+static LATE_BSS struct {
     struct timewait record[TIMEWAIT_MAX]; /* a ring: the oldest at `oldest` */
     uint16_t bucket[TIMEWAIT_MAX];        /* index + 1 of the first; 0: none */
     uint32_t oldest, newest;              /* run on; newest is the next to be written */

@@ -19,8 +19,6 @@ elf=${2:?usage: mkksyms.sh NM KERNEL.ELF}
         label("ksyms_count"); printf "    .long %d\n", n
         label("ksyms_offsets")
         for (i = 0; i < n; i++) printf "    .long 0x%s - 0x%s\n", addr[i], start
-        label("ksyms_name_offsets")
-        for (i = at = 0; i < n; i++) { printf "    .long %d\n", at; at += length(name[i]) + 1 }
         label("ksyms_names")
         for (i = 0; i < n; i++) printf "    .asciz \"%s\"\n", name[i]
         print "    .section .note.GNU-stack, \"\", @progbits"

@@ -11,9 +11,8 @@
 /* ---- names */
 
 static const uint32_t offsets[] = { 0x10, 0x40, 0x100, 0x100, 0x180 };
-static const uint32_t name_offsets[] = { 0, 2, 4, 6, 8 };
-static const char names[] = "a\0b\0c\0d\0e";
-static const struct ksyms syms = { offsets, name_offsets, names, 5, 0x200 };
+static const char names[] = "a\0bb\0\0d\0e";
+static const struct ksyms syms = { offsets, names, 5, 0x200 };
 
 static void expect_name(uint64_t offset, const char *name, uint64_t within, uint64_t bytes)
 {
@@ -32,7 +31,7 @@ static void expect_name(uint64_t offset, const char *name, uint64_t within, uint
 
 static void test_names(void **state)
 {
-    const struct ksyms empty = { offsets, name_offsets, names, 0, 0x200 };
+    const struct ksyms empty = { offsets, names, 0, 0x200 };
     uint64_t w, b;
 
     (void)state;
@@ -40,7 +39,7 @@ static void test_names(void **state)
     expect_name(0xf, NULL, 0, 0);
     expect_name(0x10, "a", 0, 0x30);
     expect_name(0x3f, "a", 0x2f, 0x30);
-    expect_name(0x40, "b", 0, 0xc0);
+    expect_name(0x40, "bb", 0, 0xc0);
     expect_name(0x17f, "d", 0x7f, 0x80); /* of two at one address the last */
     expect_name(0x180, "e", 0, 0x80);
     expect_name(0x1ff, "e", 0x7f, 0x80);

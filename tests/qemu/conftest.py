@@ -14,6 +14,7 @@ import subprocess
 import pytest
 
 import qemu
+from buffers import all_back
 
 WIRED_CFG = "ip = 10.0.0.2/24\ngateway = 10.0.0.1\n"
 
@@ -99,16 +100,19 @@ def shared(shared_guest):
 
 @pytest.fixture
 def wired(wired_guest):
-    """A booted guest with a static address and a raw wire, quiet at the start of the test."""
-    still_there(wired_guest).wire.drain()
-    return wired_guest
+    """A booted guest with a static address and a raw wire, quiet at the start of the test. What it
+    holds at the end is what it held before any test."""
+    wired_guest.wire.drain()
+    with all_back(wired_guest):
+        yield wired_guest
 
 
 @pytest.fixture
 def promiscuous(promiscuous_guest):
     """The same, but the card hands it what is for others, too."""
-    still_there(promiscuous_guest).wire.drain()
-    return promiscuous_guest
+    promiscuous_guest.wire.drain()
+    with all_back(promiscuous_guest):
+        yield promiscuous_guest
 
 
 def compiled(name, folder):

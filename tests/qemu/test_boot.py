@@ -204,7 +204,7 @@ def damaged(name):
 def test_damaged_file(boot, tmp_path, damage, file):
     """One clear line that names the file, then back to the firmware, which goes on."""
     guest = boot(files=damaged(damage)(tmp_path), net=None)
-    said = guest.wait_for(rf"^.*{file}.*$", regex=True)
+    said = guest.wait_for(rf"^.*{file}.*\n", regex=True)
     line = next(line for line in said.splitlines() if file in line)
     assert len(line.split(file, 1)[1].strip(" :")) > 5, f"no reason is given: {line!r}"
     guest.wait_for(r"BdsDxe: failed to start Boot|UEFI Interactive Shell", regex=True)

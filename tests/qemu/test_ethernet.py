@@ -206,6 +206,7 @@ def test_bad_tcp_header_fields(wired):
                    {"flags": 0}, {"options": [(2, b"")]}, {"options": [(3, b"\xff" * 8)]}):
         wired.wire.send(ether() / ip() / TCP(sport=4002, dport=80, **fields))
     ping(wired)
+    wired.wire.send(ether() / ip() / TCP(sport=4002, dport=80, flags="R", seq=1))  # a SYN was right
 
 
 def test_vlan_tagged(wired):

@@ -20,6 +20,14 @@ static inline void *phys_to_virt(uint64_t phys)
     return (void *)(phys + BOOT_PHYSMAP_BASE);
 }
 
+/*
+ * For large tables that nobody needs before paging_init(): they are no part of the image, for which
+ * the loader must find room in one piece while the firmware still has most of a small memory;
+ * zeroed pages come from the page allocator. Not for what a device reads or writes. (The section's
+ * name is one of those that the compiler takes for .bss.)
+ */
+#define LATE_BSS __attribute__((section(".sbss.late")))
+
 /* For addresses in the direct map only (all that page_alloc and kmalloc return). */
 static inline uint64_t virt_to_phys(const void *virt)
 {
