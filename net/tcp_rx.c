@@ -32,8 +32,8 @@ static unsigned tcp_bytes_of(const struct pktbuf *buf)
     return bytes - IP_HLEN;
 }
 
-/* RFC 1122 §3.2.1.3: no host has such an address, and none may be answered. (lwIP lets 0.0.0.0 pass,
- * for DHCP's sake.) */
+/* RFC 1122 §3.2.1.3: no host has such an address, and none may be answered. (lwIP lets 0.0.0.0
+ * pass, for DHCP's sake.) */
 static bool source_is_no_host(const u8_t *ip)
 {
     ip4_addr_t source = { .addr = wire_get32(ip + 12) };

@@ -18,7 +18,7 @@ struct pbuf *tcp_send_head(uint16_t bytes)
 }
 
 /* As tcp_write() sees it; the answer is 0 when it may be queued. */
-static err_t check(const struct tcp_pcb *pcb, const struct pbuf *head)
+static int32_t check(const struct tcp_pcb *pcb, const struct pbuf *head)
 {
     if (pcb->state != ESTABLISHED && pcb->state != CLOSE_WAIT)
         return ERR_CONN;
@@ -88,7 +88,8 @@ int32_t tcp_send(struct tcp_pcb *pcb, struct pbuf *head, const void *body, uint6
         if (likely(head->len <= most))
             return send_segment(pcb, head, body, body_bytes, most);
         /* a tiny MSS: more than one segment */
-        taken = copies_write(pcb, head->payload, head->len, TCP_WRITE_FLAG_COPY);
+        if (copies_write(pcb, head->payload, head->len, TCP_WRITE_FLAG_COPY) != ERR_OK)
+            taken = ERR_MEM;
     }
     pbuf_free(head);
     return taken;

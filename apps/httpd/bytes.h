@@ -37,8 +37,8 @@ static inline uint64_t load_tail(const char *s, size_t len)
 {
     if (len >= 8)
         return load64(s + len - 8);
-    if (len >= 4)
-        return load32(s) | (uint64_t)load32(s + len - 4) << 32;
+    if (len >= 4) /* (&s[len - 4], because s + len - 4 is taken for a step beyond the end first) */
+        return load32(s) | (uint64_t)load32(&s[len - 4]) << 32;
     if (len == 0)
         return 0;
     return (uint64_t)(unsigned char)s[0] | (uint64_t)(unsigned char)s[len / 2] << 8 |
@@ -63,10 +63,7 @@ static inline bool same_name(const char *token, const char *lower, size_t len)
     for (size_t i = 0; i + 8 < len; i += 8)
         if ((load64(token + i) | bit5) != load64(lower + i))
             return false;
-    if (len >= 8)
-        return (load_tail(token, len) | bit5) == load_tail(lower, len);
-    return (load_tail(token, len) | (bit5 & (len >= 4 ? ~0ull : 0xffffff))) ==
-           load_tail(lower, len);
+    return (load_tail(token, len) | (len >= 4 ? bit5 : bit5 & 0xffffff)) == load_tail(lower, len);
 }
 
 static inline uint32_t hash_bytes(const char *s, size_t len)

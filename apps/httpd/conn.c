@@ -131,14 +131,12 @@ static void conn_advance(struct conn *conn)
             if (!conn_answer(conn))
                 return;
             conn_answered(conn);
-        } else if (conn->state == CONN_BODY && conn->body_left == 0) {
-            conn_skip_body(conn); /* it has none */
+        } else if (conn->state == CONN_BODY && (conn->in != NULL || conn->body_left == 0)) {
+            conn_skip_body(conn);
         } else if (conn->in == NULL) {
             if (!conn->peer_closed)
                 return;
             conn_linger(conn); /* a half-closed peer has had all its answers */
-        } else if (conn->state == CONN_BODY) {
-            conn_skip_body(conn);
         } else {
             conn_next_request(conn);
         }
