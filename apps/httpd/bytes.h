@@ -53,17 +53,19 @@ static inline bool same_bytes(const char *a, const char *b, size_t len)
     return load_tail(a, len) == load_tail(b, len);
 }
 
-/* Of the same length, whose bytes are those of a token (RFC 9110 §5.6.2) with `lower` made of a-z
- * and
- * '-' only: of the bytes of a token no others than these and A-Z become these with bit 5 set. */
-static inline bool same_name(const char *token, const char *lower, size_t len)
+/*
+ * Of the same length, and s is `lower` but for the case of letters. Letters become lower case with
+ * bit 5 set, and so no others than letters become letters. `lower` may hold '-', ':' and '/' too
+ * where s can not hold the control characters that become these: CR, SUB and SI.
+ */
+static inline bool same_name(const char *s, const char *lower, size_t len)
 {
     const uint64_t bit5 = 0x2020202020202020;
 
     for (size_t i = 0; i + 8 < len; i += 8)
-        if ((load64(token + i) | bit5) != load64(lower + i))
+        if ((load64(s + i) | bit5) != load64(lower + i))
             return false;
-    return (load_tail(token, len) | (len >= 4 ? bit5 : bit5 & 0xffffff)) == load_tail(lower, len);
+    return (load_tail(s, len) | (len >= 4 ? bit5 : bit5 & 0xffffff)) == load_tail(lower, len);
 }
 
 static inline uint32_t hash_bytes(const char *s, size_t len)

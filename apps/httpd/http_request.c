@@ -4,10 +4,14 @@
  */
 #include "http_request.h"
 #include "bytes.h"
+#include "http_chars.h"
 #include <kernel/lib.h>
 #include <string.h>
 
 #define METHOD_MAX 32 /* bytes; the longest registered one has 17 */
+
+/* What few requests need stays out of the way of the others. */
+#define RARE __attribute__((noinline, cold))
 
 /* Results of the steps, besides minus a status. */
 enum { OK = 1, INCOMPLETE = 0 };
@@ -23,73 +27,9 @@ struct fields_seen {
     bool host, content_length, close, keep_alive;
 };
 
-/* Classes of characters. (tests/host/test_http_request.c says what is in them, one by one.) */
-enum {
-    TOKEN = 1, /* RFC 9110 §5.6.2 */
-    VALUE = 2, /* field-vchar, SP, HTAB (RFC 9110 §5.5): no other control characters */
-    /* What a target may hold: all that is visible, but for '#' and characters that no user agent
-     * sends raw. Some that RFC 3986 wants encoded ({ } | ^ `) do come from browsers, and stay. */
-    TARGET = 4,
-    AUTHORITY = 8, /* uri-host [ ":" port ] (RFC 3986 §3.2.2), loosely; excludes userinfo */
-};
-
-/* clang-format off */
-static const uint8_t class[256] = {
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    2, 15, 2, 3, 15, 15, 15, 15, 14, 14, 15, 15, 14, 15, 15, 6,
-    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 14, 14, 2, 14, 2, 6,
-    6, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15,
-    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 14, 2, 14, 7, 15,
-    7, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15,
-    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 6, 7, 6, 15, 0,
-    [128 ... 255] = VALUE,
-};
-/* clang-format on */
-
-/* The first character from `s` on that is not of the class, or end. */
-static const char *skip(const char *s, const char *end, unsigned of)
-{
-    while (s < end && (class[(unsigned char)*s] & of))
-        s++;
-    return s;
-}
-
-/* Whether one of eight bytes is below 0x20 or 0x7f. */
-static bool has_control(uint64_t bytes)
-{
-    const uint64_t ones = 0x0101010101010101, high = ones * 0x80;
-    uint64_t del = bytes ^ ones * 0x7f;
-
-    return (((bytes - ones * 0x20) & ~bytes) | ((del - ones) & ~del)) & high;
-}
-
-static const char *skip_value(const char *s, const char *end)
-{
-    while (end - s >= 8 && !has_control(load64(s)))
-        s += 8;
-    return skip(s, end, VALUE);
-}
-
 static bool is_authority(const char *s, size_t len)
 {
-    return skip(s, s + len, AUTHORITY) == s + len;
-}
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
-/* Case-insensitive; `name` in lower case. */
-static bool equals(const char *s, size_t len, const char *name)
-{
-    size_t i;
-
-    for (i = 0; i < len && name[i] != '\0'; i++)
-        if (lower(s[i]) != name[i])
-            return false;
-    return i == len && name[i] == '\0';
+    return http_skip(s, s + len, HTTP_AUTHORITY) == s + len;
 }
 
 static bool at_end(const struct cursor *c)
@@ -103,37 +43,36 @@ static int out_of_data(const struct cursor *c, int status)
     return c->more_to_come ? INCOMPLETE : -status;
 }
 
-/* CR LF, nothing else, ends a line (RFC 9112 §2.2 would allow a bare LF to be taken for it). */
-static int line_end(struct cursor *c, int status_if_too_long)
+static bool is_crlf(const char *s, const char *end)
 {
-    static const char crlf[2] = { '\r', '\n' };
+    return end - s >= 2 && load16(s) == load16("\r\n");
+}
 
-    if (likely(c->end - c->at >= 2 && load16(c->at) == load16(crlf))) {
-        c->at += 2;
-        return OK;
-    }
-    for (unsigned i = 0; i < sizeof(crlf); i++) {
-        if (at_end(c))
-            return out_of_data(c, status_if_too_long);
-        if (*c->at++ != crlf[i])
-            return -400;
-    }
+/* line_end() where that is not the end of a line, or the data ends. */
+static RARE int no_line_end(const struct cursor *c, int status_if_too_long)
+{
+    const char *at = c->at;
+
+    if (at < c->end && *at == '\r')
+        at++;
+    return at == c->end ? out_of_data(c, status_if_too_long) : -400;
+}
+
+/* CR LF, nothing else, ends a line (RFC 9112 §2.2 would allow a bare LF to be taken for it). */
+static inline int line_end(struct cursor *c, int status_if_too_long)
+{
+    if (unlikely(!is_crlf(c->at, c->end)))
+        return no_line_end(c, status_if_too_long);
+    c->at += 2;
     return OK;
 }
 
-static int parse_method(struct cursor *c, struct http_request *out)
+static RARE int parse_any_method(struct cursor *c, struct http_request *out)
 {
     const char *start = c->at;
     size_t len;
 
-    if (likely(c->end - start > 4 && load32(start) == load32("GET "))) {
-        c->at += 4;
-        out->method = HTTP_GET;
-        out->target = start;
-        out->target_len = 3;
-        return OK;
-    }
-    c->at = skip(start, MIN(c->end, start + METHOD_MAX + 1), TOKEN);
+    c->at = http_skip(start, MIN(c->end, start + METHOD_MAX + 1), HTTP_TOKEN);
     len = (size_t)(c->at - start);
     if (len > METHOD_MAX)
         return -400;
@@ -153,15 +92,24 @@ static int parse_method(struct cursor *c, struct http_request *out)
     return OK;
 }
 
+static int parse_method(struct cursor *c, struct http_request *out)
+{
+    if (unlikely(c->end - c->at < 4 || load32(c->at) != load32("GET ")))
+        return parse_any_method(c, out);
+    c->at += 4;
+    out->method = HTTP_GET;
+    return OK;
+}
+
 /* http://authority/path?query: the path's start, or NULL when it is not of that form. */
 static const char *skip_authority(const char *s, const char *end)
 {
     size_t len = (size_t)(end - s);
     const char *authority;
 
-    if (len > 7 && equals(s, 7, "http://"))
+    if (len > 7 && same_name(s, "http://", 7))
         s += 7;
-    else if (len > 8 && equals(s, 8, "https://"))
+    else if (len > 8 && same_name(s, "https://", 8))
         s += 8;
     else
         return NULL;
@@ -171,8 +119,8 @@ static const char *skip_authority(const char *s, const char *end)
     return s > authority && is_authority(authority, (size_t)(s - authority)) ? s : NULL;
 }
 
-/* The four forms of RFC 9112 §3.2. `method` is the method's text. */
-static int parse_target_form(const char *start, size_t len, struct http_request *out)
+/* The three forms of RFC 9112 §3.2 that are not a path. `method` is the method's text. */
+static RARE int parse_other_target(const char *start, size_t len, struct http_request *out)
 {
     const char *method = out->target;
     size_t method_len = out->target_len;
@@ -180,10 +128,6 @@ static int parse_target_form(const char *start, size_t len, struct http_request 
 
     out->target = start;
     out->target_len = 0;
-    if (*start == '/') { /* origin-form */
-        out->target_len = len;
-        return OK;
-    }
     if (len == 1 && *start == '*')
         return method_len == 7 && memcmp(method, "OPTIONS", 7) == 0 ? OK : -400;
     if (method_len == 7 && memcmp(method, "CONNECT", 7) == 0)
@@ -203,27 +147,28 @@ static int parse_target_form(const char *start, size_t len, struct http_request 
 static int parse_target(struct cursor *c, struct http_request *out)
 {
     const char *start = c->at;
+    size_t len;
 
-    c->at = skip(start, c->end, TARGET);
+    c->at = http_skip(start, c->end, HTTP_TARGET);
     if (at_end(c))
         return out_of_data(c, 414);
     if (c->at == start || *c->at != ' ')
         return -400;
-    return parse_target_form(start, (size_t)(c->at++ - start), out);
+    len = (size_t)(c->at++ - start);
+    if (unlikely(*start != '/'))
+        return parse_other_target(start, len, out);
+    out->target = start; /* origin-form */
+    out->target_len = len;
+    return OK;
 }
 
 /* "HTTP/1.x": a higher minor is served as 1.1 (RFC 9110 §2.5), another major is not. */
-static int parse_version(struct cursor *c, struct http_request *out)
+static RARE int parse_version(struct cursor *c, struct http_request *out)
 {
     static const char pattern[] = "HTTP/#.#";
     char digit[2] = { 0, 0 };
     unsigned digits = 0;
 
-    if (c->end - c->at >= 8 && load64(c->at) == load64("HTTP/1.1")) { /* nearly always */
-        c->at += 8;
-        out->minor = 1;
-        return OK;
-    }
     for (const char *p = pattern; *p != '\0'; p++, c->at++) {
         if (at_end(c))
             return out_of_data(c, 414);
@@ -251,8 +196,15 @@ static int parse_request_line(struct cursor *head, struct http_request *out)
     r = parse_method(&c, out);
     if (r == OK)
         r = parse_target(&c, out);
-    if (r == OK)
-        r = parse_version(&c, out);
+    if (r != OK)
+        return r;
+    if (likely(c.end - c.at >= 10 && load64(c.at) == load64("HTTP/1.1") &&
+               load16(c.at + 8) == load16("\r\n"))) {
+        out->minor = 1;
+        head->at = c.at + 10;
+        return OK;
+    }
+    r = parse_version(&c, out);
     if (r != OK)
         return r;
     head->at = c.at;
@@ -277,25 +229,41 @@ static int parse_length(const char *s, size_t len, uint64_t *out)
     return OK;
 }
 
+/* Take away the blanks around s..stop (OWS, RFC 9110 §5.6.3). */
+static void trim(const char **s, const char **stop)
+{
+    while (*s < *stop && (**s == ' ' || **s == '\t'))
+        (*s)++;
+    while (*stop > *s && ((*stop)[-1] == ' ' || (*stop)[-1] == '\t'))
+        (*stop)--;
+}
+
+/* One option of a Connection field. False: it is none of ours. */
+static bool take_option(const char *s, size_t len, struct fields_seen *seen)
+{
+    bool keep_alive = len == 10 && same_name(s, "keep-alive", 10);
+    bool close = len == 5 && same_name(s, "close", 5);
+
+    seen->keep_alive |= keep_alive;
+    seen->close |= close;
+    return keep_alive || close;
+}
+
 /* The comma-separated options of a Connection field (RFC 9110 §7.6.1). */
 static void parse_connection(const char *s, size_t len, struct fields_seen *seen)
 {
     const char *end = s + len;
 
+    if (likely(take_option(s, len, seen)))
+        return; /* nearly always there is but one */
     while (s < end) {
         const char *comma = memchr(s, ',', (size_t)(end - s));
+        const char *next = comma != NULL ? comma + 1 : end;
         const char *stop = comma != NULL ? comma : end;
-        const char *last = stop;
 
-        while (s < last && (*s == ' ' || *s == '\t'))
-            s++;
-        while (last > s && (last[-1] == ' ' || last[-1] == '\t'))
-            last--;
-        if (equals(s, (size_t)(last - s), "close"))
-            seen->close = true;
-        else if (equals(s, (size_t)(last - s), "keep-alive"))
-            seen->keep_alive = true;
-        s = comma != NULL ? stop + 1 : end;
+        trim(&s, &stop);
+        take_option(s, (size_t)(stop - s), seen);
+        s = next;
     }
 }
 
@@ -316,63 +284,96 @@ static int take_length(const char *value, size_t len, struct fields_seen *seen,
     return parse_length(value, len, &out->content_length);
 }
 
-/* Act on the fields that framing and persistence depend on; all others are no matter of ours. */
-static int take_field(const char *name, size_t name_len, const char *value, size_t value_len,
-                      struct fields_seen *seen, struct http_request *out)
+enum field { FIELD_OTHER, HOST, EXPECT, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING };
+
+/* The fields that framing and persistence depend on; all others are no matter of ours. */
+static enum field which_field(const char *name, size_t len)
 {
-    switch (name_len) {
+    switch (len) {
     case 4:
-        if (same_name(name, "host", 4))
-            return take_host(value, value_len, seen);
-        break;
+        return same_name(name, "host", 4) ? HOST : FIELD_OTHER;
     case 6:
-        if (same_name(name, "expect", 6))
-            out->expects_continue = true;
-        break;
+        return same_name(name, "expect", 6) ? EXPECT : FIELD_OTHER;
     case 10:
-        if (same_name(name, "connection", 10))
-            parse_connection(value, value_len, seen);
-        break;
+        return same_name(name, "connection", 10) ? CONNECTION : FIELD_OTHER;
     case 14:
-        if (same_name(name, "content-length", 14))
-            return take_length(value, value_len, seen, out);
-        break;
+        return same_name(name, "content-length", 14) ? CONTENT_LENGTH : FIELD_OTHER;
     case 17:
-        if (same_name(name, "transfer-encoding", 17))
-            out->chunked = true;
-        break;
+        return same_name(name, "transfer-encoding", 17) ? TRANSFER_ENCODING : FIELD_OTHER;
     default:
-        break;
+        return FIELD_OTHER;
     }
-    return OK;
+}
+
+static RARE int take_field(enum field field, const char *value, const char *stop,
+                           struct fields_seen *seen, struct http_request *out)
+{
+    size_t len;
+
+    trim(&value, &stop);
+    len = (size_t)(stop - value);
+    switch (field) {
+    case HOST:
+        return take_host(value, len, seen);
+    case CONTENT_LENGTH:
+        return take_length(value, len, seen, out);
+    case CONNECTION:
+        parse_connection(value, len, seen);
+        return OK;
+    case EXPECT:
+        out->expects_continue = true;
+        return OK;
+    case TRANSFER_ENCODING:
+        out->chunked = true;
+        return OK;
+    default:
+        return OK;
+    }
+}
+
+/* "Host: " and what ends its line: each request has one, so this is the short way. */
+static bool take_plain_host(struct cursor *c, struct fields_seen *seen)
+{
+    const char *name = c->at, *stop;
+
+    if (seen->host || seen->count == HTTP_FIELDS_MAX || c->end - name < 8 ||
+        (load32(name) | 0x20202020) != load32("host") || load16(name + 4) != load16(": "))
+        return false;
+    stop = http_skip(name + 6, c->end, HTTP_AUTHORITY);
+    if (!is_crlf(stop, c->end))
+        return false;
+    c->at = stop + 2;
+    seen->host = true;
+    seen->count++;
+    return true;
 }
 
 /* field-name ":" OWS field-value OWS CR LF (RFC 9112 §5) */
 static int parse_field(struct cursor *c, struct fields_seen *seen, struct http_request *out)
 {
     const char *name = c->at, *value, *stop;
+    enum field field;
     size_t name_len;
     int r;
 
-    c->at = skip(name, c->end, TOKEN);
+    if (take_plain_host(c, seen))
+        return OK;
+    c->at = http_skip(name, c->end, HTTP_TOKEN);
     if (at_end(c))
         return out_of_data(c, 431);
     name_len = (size_t)(c->at - name);
     if (name_len == 0 || *c->at++ != ':')
         return -400;
-    while (!at_end(c) && (*c->at == ' ' || *c->at == '\t'))
-        c->at++;
     value = c->at;
-    c->at = skip_value(value, c->end);
+    c->at = http_skip_value(value, c->end);
     stop = c->at;
     r = line_end(c, 431);
     if (r != OK)
         return r;
-    while (stop > value && (stop[-1] == ' ' || stop[-1] == '\t'))
-        stop--;
     if (++seen->count > HTTP_FIELDS_MAX)
         return -431;
-    return take_field(name, name_len, value, (size_t)(stop - value), seen, out);
+    field = which_field(name, name_len);
+    return field == FIELD_OTHER ? OK : take_field(field, value, stop, seen, out);
 }
 
 /* What only the whole head tells. */

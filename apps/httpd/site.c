@@ -53,21 +53,28 @@ const struct response *site_find(const struct site *site, const char *path, size
     return entry != NULL ? &entry->response : NULL;
 }
 
+/* site_find_target() for what is not the path as it stands, or no file's. */
+static __attribute__((noinline)) const struct response *find_resolved(const struct site *site,
+                                                                      const char *target,
+                                                                      size_t len, int *status)
+{
+    char path[HTTP_PATH_MAX + 1];
+    int path_len = http_path_resolve(target, len, path, sizeof(path));
+
+    *status = path_len < 0 ? -path_len : 404;
+    return path_len < 0 ? NULL : site_find(site, path, (size_t)path_len);
+}
+
 const struct response *site_find_target(const struct site *site, const char *target, size_t len,
                                         int *status)
 {
-    char path[HTTP_PATH_MAX + 1];
-    const struct site_entry *entry;
-    int path_len;
-
     if (likely(len > 0 && target[0] == '/')) {
-        entry = *find_slot(site, target + 1, len - 1);
+        const struct site_entry *entry = *find_slot(site, target + 1, len - 1);
+
         if (likely(entry != NULL && entry->plain))
             return &entry->response;
     }
-    path_len = http_path_resolve(target, len, path, sizeof(path));
-    *status = path_len < 0 ? -path_len : 404;
-    return path_len < 0 ? NULL : site_find(site, path, (size_t)path_len);
+    return find_resolved(site, target, len, status);
 }
 
 /* Enter a response under a path, instead of what stood there. Copies path and head. */

@@ -92,6 +92,7 @@ HOST_EXTRA_clock := $(EFI_HOST)
 TEST_memory := boot/memory.c
 HOST_EXTRA_memory := $(EFI_HOST)
 TEST_bytes :=
+TEST_http_chars := # apps/httpd/http_chars.h
 TEST_http_request := apps/httpd/http_request.c
 TEST_http_path := apps/httpd/http_path.c
 TEST_http_date := apps/httpd/http_date.c kernel/fmt.c
