@@ -145,10 +145,11 @@ static const struct field stack_fields[] = {
     FIELD(stack_stats, rx_no_memory),      FIELD(stack_stats, rx_reclaims),
     FIELD(stack_stats, rx_aborts),         FIELD(stack_stats, icmp_limited),
     FIELD(stack_stats, icmp6_mtu_ignored), FIELD(stack_stats, tcp_listen_overflows),
-    FIELD(stack_stats, tx_frames),         FIELD(stack_stats, tx_templated),
-    FIELD(stack_stats, tx_ring_full),      FIELD(stack_stats, tx_copied),
-    FIELD(stack_stats, tx_cuts),           FIELD(stack_stats, tx_cut_copied),
-    FIELD(stack_stats, tx_no_memory),      FIELD(stack_stats, tx_no_device),
+    FIELD(stack_stats, tcp_evicted),       FIELD(stack_stats, tx_frames),
+    FIELD(stack_stats, tx_templated),      FIELD(stack_stats, tx_ring_full),
+    FIELD(stack_stats, tx_copied),         FIELD(stack_stats, tx_cuts),
+    FIELD(stack_stats, tx_cut_copied),     FIELD(stack_stats, tx_no_memory),
+    FIELD(stack_stats, tx_no_device),
 };
 
 static const struct field timewait_fields[] = {

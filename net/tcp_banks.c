@@ -243,12 +243,45 @@ err_t __wrap_tcp_connect(struct tcp_pcb *pcb, const ip_addr_t *to, u16_t port,
 struct tcp_pcb *__real_tcp_alloc(u8_t priority);
 struct tcp_pcb *__wrap_tcp_alloc(u8_t priority);
 
+/*
+ * A connection that its app has closed is in nobody's books. If its peer never acknowledges our FIN
+ * it takes its place for minutes: no limit of an app's keeps such peers from taking all of them. So
+ * these, and no others, make room, where a hand that goes round the banks finds them (a few banks
+ * for each newcomer).
+ */
+#define EVICT_BANKS 64u
+
+static bool is_left(const struct tcp_pcb *pcb)
+{
+    return pcb->flags & TF_RXCLOSED && pcb != tcp_input_pcb;
+}
+
+static bool evict(void)
+{
+    static unsigned hand;
+    unsigned outer = banks.current;
+    struct tcp_pcb *pcb = NULL;
+
+    for (unsigned i = 0; i < EVICT_BANKS && pcb == NULL; i++) {
+        hand = (hand + 1) & (TCP_BANKS - 1);
+        select_bank(hand);
+        for (pcb = tcp_active_pcbs; pcb != NULL && !is_left(pcb);)
+            pcb = pcb->next;
+    }
+    if (pcb != NULL) {
+        tcp_abort(pcb);
+        stack.stats.tcp_evicted++;
+    }
+    select_bank(outer);
+    return pcb != NULL;
+}
+
 /* lwIP would end a live connection for a new one; here the new one is refused. */
 struct tcp_pcb *__wrap_tcp_alloc(u8_t priority)
 {
     const struct stats_mem *pool = lwip_stats.memp[MEMP_TCP_PCB];
 
-    if (unlikely(pool->used >= memp_pools[MEMP_TCP_PCB]->num)) {
+    if (unlikely(pool->used >= memp_pools[MEMP_TCP_PCB]->num) && !evict()) {
         lwip_stats.memp[MEMP_TCP_PCB]->err++;
         return NULL;
     }

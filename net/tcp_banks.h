@@ -13,7 +13,7 @@
  *   tcp_tmr(), tcp_txnow(), pbuf_free_ooseq(), tcp_netif_ip_addr_changed()
  *       all banks, one after the other
  *   tcp_alloc()
- *       nobody is killed for a newcomer
+ *       for a newcomer nobody is ended but whom its app has left
  *
  * lwIP's files stay as they are. Whoever else walks all connections uses tcp_banks_next().
  *

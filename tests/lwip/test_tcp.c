@@ -501,6 +501,34 @@ static void test_more_connections_than_there_are(void **state)
     }
 }
 
+/* Peers that let us close and never acknowledge it: theirs are the places for newcomers. */
+static void test_released_connections_make_room(void **state)
+{
+    uint64_t evicted = glue().tcp_evicted;
+    struct client idle, c;
+
+    (void)state;
+    app.mode = APP_CLOSE;
+    for (unsigned i = 1; i < MEMP_NUM_TCP_PCB; i++) {
+        client_connect(&c, 10000 + i);
+        client_send(&c, PSH | ACK, "x", 1); /* answered by a FIN */
+        fake_nic_clear();
+    }
+    app.mode = APP_ECHO;
+    client_connect(&idle, 9000);
+    assert_int_equal(lwip_stats.memp[MEMP_TCP_PCB]->used, MEMP_NUM_TCP_PCB);
+    for (unsigned i = 0; i < 100; i++) {
+        client_connect(&c, 9001 + i); /* fails when there is no SYN-ACK */
+        client_send(&c, PSH | ACK, "ping", 4);
+        assert_int_equal(tcp_payload(last_sent()), 4);
+        fake_nic_clear();
+    }
+    assert_int_equal(glue().tcp_evicted, evicted + 100);
+    client_send(&idle, PSH | ACK, "ping", 4); /* nobody else was ended */
+    assert_int_equal(tcp_payload(last_sent()), 4);
+    assert_int_equal(app.errors, 100); /* this app did not take its callbacks off */
+}
+
 /* RFC 6928: ten segments, or what the peer's MSS makes of it; three or one when a SYN-ACK was lost.
  */
 static void test_initial_window(void **state)
@@ -611,6 +639,7 @@ int run_tcp_tests(void)
         STACK_TEST(test_time_wait_ends),
         STACK_TEST(test_time_wait_checks_sums),
         STACK_TEST(test_more_connections_than_there_are),
+        STACK_TEST(test_released_connections_make_room),
         STACK_TEST(test_sources_that_are_no_host),
         STACK_TEST(test_an_app_that_holds_everything),
         STACK_TEST(test_initial_window),
