@@ -74,7 +74,6 @@ static err_t conn_finish(struct echo_conn *conn)
     tcp_sent(conn->pcb, NULL);
     tcp_poll(conn->pcb, NULL, 0);
     tcp_err(conn->pcb, NULL);
-    tcp_setprio(conn->pcb, TCP_PRIO_MIN); /* a newcomer may have its PCB, if the peer lingers */
     tcp_close(conn->pcb); /* lwIP tries again by itself where memory for the FIN is short */
     conn_free(conn);
     return ERR_OK;

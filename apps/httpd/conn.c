@@ -66,13 +66,12 @@ static void conn_detach(struct conn *conn)
 
 /*
  * Our FIN is queued, and what is left lwIP does alone: minutes, when the peer never acknowledges
- * it. Such connections are outside of http_max_connections, so the lowest priority lets a newcomer
- * have their PCBs.
+ * it. Such connections are outside of http_max_connections, but a newcomer may have their PCBs
+ * (net/tcp_banks.c).
  */
 static err_t conn_release(struct conn *conn)
 {
     conn_detach(conn);
-    tcp_setprio(conn->pcb, TCP_PRIO_MIN);
     tcp_close(conn->pcb);
     conn_free(conn);
     return ERR_OK;

@@ -22,7 +22,6 @@ struct piece {
 
 struct peer {
     struct tcp_pcb pcb; /* what the app sees; first, so that a pcb is a peer */
-    u8_t prio;
     bool app_done, fin_sent, fin_received, fin_delivered, reset_sent, aborted;
     tcp_recv_fn recv;
     tcp_sent_fn sent;
@@ -308,16 +307,6 @@ err_t tcp_close(struct tcp_pcb *pcb)
     peer->fin_sent = true;
     app_gone(peer);
     return ERR_OK;
-}
-
-void tcp_setprio(struct tcp_pcb *pcb, u8_t prio)
-{
-    peer_of(pcb)->prio = prio;
-}
-
-u8_t peer_prio(const struct peer *peer)
-{
-    return peer->prio;
 }
 
 void tcp_abort(struct tcp_pcb *pcb)

@@ -49,7 +49,6 @@ size_t peer_in_flight(const struct peer *peer);
 bool peer_got_fin(const struct peer *peer);            /* the app closed its side (or all) */
 bool peer_got_reset(const struct peer *peer);          /* tcp_abort(), or accept refused */
 bool peer_app_done(const struct peer *peer);           /* the app holds the pcb no more */
-u8_t peer_prio(const struct peer *peer);               /* tcp_setprio() */
 size_t peer_window_closed_by(const struct peer *peer); /* received, not yet tcp_recved() */
 
 #endif
