@@ -36,7 +36,7 @@ static inline uint64_t load64(const char *s)
 static inline uint64_t load_tail(const char *s, size_t len)
 {
     if (len >= 8)
-        return load64(s + len - 8);
+        return load64(s + (len - 8));
     if (len >= 4) /* (&s[len - 4], because s + len - 4 is taken for a step beyond the end first) */
         return load32(s) | (uint64_t)load32(&s[len - 4]) << 32;
     if (len == 0)

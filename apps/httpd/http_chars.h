@@ -75,7 +75,12 @@ static inline uint64_t http_controls(uint64_t bytes)
 /* http_skip(s, end, HTTP_VALUE), for what may be long. */
 static inline const char *http_skip_value(const char *s, const char *end)
 {
-    while (end - s >= 8) {
+    const char *last;
+
+    if (end - s < 8)
+        return http_skip(s, end, HTTP_VALUE);
+    last = end - 8;
+    do {
         uint64_t controls = http_controls(load64(s));
 
         if (controls == 0) {
@@ -86,7 +91,7 @@ static inline const char *http_skip_value(const char *s, const char *end)
         if (!http_is(*s, HTTP_VALUE))
             return s;
         s++;
-    }
+    } while (s <= last);
     return http_skip(s, end, HTTP_VALUE);
 }
 

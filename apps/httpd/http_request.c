@@ -1,6 +1,9 @@
 /*
  * HTTP/1.x request heads: see http_request.h. Sources: RFC 9112 (message syntax), RFC 9110 §5
  * (fields), RFC 3986 §3.3 (what a path may hold).
+ *
+ * A step takes the place in the text where it begins and returns where the next one does, or NULL:
+ * parser->result says why.
  */
 #include "http_request.h"
 #include "bytes.h"
@@ -13,73 +16,62 @@
 /* What few requests need stays out of the way of the others. */
 #define RARE __attribute__((noinline, cold))
 
-/* Results of the steps, besides minus a status. */
-enum { OK = 1, INCOMPLETE = 0 };
-
-struct cursor {
-    const char *at;
+struct parser {
     const char *end;   /* of what may be looked at: the data, or the limit on a head */
     bool more_to_come; /* end is the data's end: running into it means "incomplete" */
+    int result;        /* 0 for incomplete, or minus a status */
+    unsigned fields;
+    bool host, content_length, close, keep_alive; /* seen */
 };
 
-struct fields_seen {
-    unsigned count;
-    bool host, content_length, close, keep_alive;
-};
-
-static bool is_authority(const char *s, size_t len)
+static const char *refuse(struct parser *parser, int status)
 {
-    return http_skip(s, s + len, HTTP_AUTHORITY) == s + len;
-}
-
-static bool at_end(const struct cursor *c)
-{
-    return c->at == c->end;
+    parser->result = -status;
+    return NULL;
 }
 
 /* The data ended inside the head: wait for more, unless the head is too large already. */
-static int out_of_data(const struct cursor *c, int status)
+static RARE const char *out_of_data(struct parser *parser, int status)
 {
-    return c->more_to_come ? INCOMPLETE : -status;
-}
-
-static bool is_crlf(const char *s, const char *end)
-{
-    return end - s >= 2 && load16(s) == load16("\r\n");
-}
-
-/* line_end() where that is not the end of a line, or the data ends. */
-static RARE int no_line_end(const struct cursor *c, int status_if_too_long)
-{
-    const char *at = c->at;
-
-    if (at < c->end && *at == '\r')
-        at++;
-    return at == c->end ? out_of_data(c, status_if_too_long) : -400;
+    return refuse(parser, parser->more_to_come ? 0 : status);
 }
 
 /* CR LF, nothing else, ends a line (RFC 9112 §2.2 would allow a bare LF to be taken for it). */
-static inline int line_end(struct cursor *c, int status_if_too_long)
+static inline bool is_line_end(const struct parser *parser, const char *at)
 {
-    if (unlikely(!is_crlf(c->at, c->end)))
-        return no_line_end(c, status_if_too_long);
-    c->at += 2;
-    return OK;
+    return likely(parser->end - at >= 2 && load16(at) == load16("\r\n"));
 }
 
-static RARE int parse_any_method(struct cursor *c, struct http_request *out)
+/* Something else stands there, or nothing yet. */
+static RARE const char *no_line_end(struct parser *parser, const char *at)
 {
-    const char *start = c->at;
-    size_t len;
+    if (at < parser->end && *at == '\r')
+        at++;
+    return at == parser->end ? out_of_data(parser, 431) : refuse(parser, 400);
+}
 
-    c->at = http_skip(start, MIN(c->end, start + METHOD_MAX + 1), HTTP_TOKEN);
-    len = (size_t)(c->at - start);
+/* ---------------------------------------------------------------- the request line */
+
+/* `end` is where a line that is not too long ends, or before that the data. */
+static RARE const char *line_is_cut(struct parser *parser, const char *end)
+{
+    return end < parser->end ? refuse(parser, 414) : out_of_data(parser, 414);
+}
+
+static RARE const char *parse_any_method(struct parser *parser, const char *start, const char *end,
+                                         struct http_request *out)
+{
+    const char *at = http_skip(start, MIN(end, start + METHOD_MAX + 1), HTTP_TOKEN);
+    size_t len = (size_t)(at - start);
+
+    if (start == end)
+        return out_of_data(parser, 431); /* nothing but empty lines */
     if (len > METHOD_MAX)
-        return -400;
-    if (at_end(c))
-        return out_of_data(c, 414);
-    if (len == 0 || *c->at++ != ' ')
-        return -400;
+        return refuse(parser, 400);
+    if (at == end)
+        return line_is_cut(parser, end);
+    if (len == 0 || *at != ' ')
+        return refuse(parser, 400);
     if (len == 3 && memcmp(start, "GET", 3) == 0)
         out->method = HTTP_GET; /* and nothing behind it yet */
     else if (len == 4 && memcmp(start, "HEAD", 4) == 0)
@@ -89,16 +81,21 @@ static RARE int parse_any_method(struct cursor *c, struct http_request *out)
     /* For the forms of target that one method alone may use (RFC 9112 §3.2.3, §3.2.4). */
     out->target = start;
     out->target_len = len;
-    return OK;
+    return at + 1;
 }
 
-static int parse_method(struct cursor *c, struct http_request *out)
+static const char *parse_method(struct parser *parser, const char *at, const char *end,
+                                struct http_request *out)
 {
-    if (unlikely(c->end - c->at < 4 || load32(c->at) != load32("GET ")))
-        return parse_any_method(c, out);
-    c->at += 4;
+    if (unlikely(end - at < 4 || load32(at) != load32("GET ")))
+        return parse_any_method(parser, at, end, out);
     out->method = HTTP_GET;
-    return OK;
+    return at + 4;
+}
+
+static bool is_authority(const char *s, size_t len)
+{
+    return http_skip(s, s + len, HTTP_AUTHORITY) == s + len;
 }
 
 /* http://authority/path?query: the path's start, or NULL when it is not of that form. */
@@ -119,8 +116,8 @@ static const char *skip_authority(const char *s, const char *end)
     return s > authority && is_authority(authority, (size_t)(s - authority)) ? s : NULL;
 }
 
-/* The three forms of RFC 9112 §3.2 that are not a path. `method` is the method's text. */
-static RARE int parse_other_target(const char *start, size_t len, struct http_request *out)
+/* The three forms of RFC 9112 §3.2 that are not a path. out->target is the method's text. */
+static RARE bool parse_other_target(const char *start, size_t len, struct http_request *out)
 {
     const char *method = out->target;
     size_t method_len = out->target_len;
@@ -129,160 +126,82 @@ static RARE int parse_other_target(const char *start, size_t len, struct http_re
     out->target = start;
     out->target_len = 0;
     if (len == 1 && *start == '*')
-        return method_len == 7 && memcmp(method, "OPTIONS", 7) == 0 ? OK : -400;
+        return method_len == 7 && memcmp(method, "OPTIONS", 7) == 0;
     if (method_len == 7 && memcmp(method, "CONNECT", 7) == 0)
-        return is_authority(start, len) ? OK : -400;
+        return is_authority(start, len);
     path = skip_authority(start, start + len); /* absolute-form */
     if (path == NULL)
-        return -400;
+        return false;
     out->target = path;
     out->target_len = (size_t)(start + len - path);
     if (out->target_len == 0 || *path == '?') { /* an empty path means "/" (RFC 9110 §4.2.3) */
         out->target = "/";
         out->target_len = 1;
     }
-    return OK;
+    return true;
 }
 
-static int parse_target(struct cursor *c, struct http_request *out)
+static const char *parse_target(struct parser *parser, const char *start, const char *end,
+                                struct http_request *out)
 {
-    const char *start = c->at;
-    size_t len;
+    const char *at = http_skip(start, end, HTTP_TARGET);
+    size_t len = (size_t)(at - start);
 
-    c->at = http_skip(start, c->end, HTTP_TARGET);
-    if (at_end(c))
-        return out_of_data(c, 414);
-    if (c->at == start || *c->at != ' ')
-        return -400;
-    len = (size_t)(c->at++ - start);
+    if (unlikely(at == end))
+        return line_is_cut(parser, end);
+    if (unlikely(len == 0 || *at != ' '))
+        return refuse(parser, 400);
     if (unlikely(*start != '/'))
-        return parse_other_target(start, len, out);
+        return parse_other_target(start, len, out) ? at + 1 : refuse(parser, 400);
     out->target = start; /* origin-form */
     out->target_len = len;
-    return OK;
+    return at + 1;
 }
 
 /* "HTTP/1.x": a higher minor is served as 1.1 (RFC 9110 §2.5), another major is not. */
-static RARE int parse_version(struct cursor *c, struct http_request *out)
+static RARE const char *parse_version(struct parser *parser, const char *at, const char *end,
+                                      struct http_request *out)
 {
     static const char pattern[] = "HTTP/#.#";
     char digit[2] = { 0, 0 };
     unsigned digits = 0;
 
-    for (const char *p = pattern; *p != '\0'; p++, c->at++) {
-        if (at_end(c))
-            return out_of_data(c, 414);
-        if (*p == '#' ? *c->at < '0' || *c->at > '9' : *c->at != *p)
-            return -400;
+    for (const char *p = pattern; *p != '\0'; p++, at++) {
+        if (at == end)
+            return line_is_cut(parser, end);
+        if (*p == '#' ? *at < '0' || *at > '9' : *at != *p)
+            return refuse(parser, 400);
         if (*p == '#')
-            digit[digits++] = *c->at;
+            digit[digits++] = *at;
     }
     if (digit[0] != '1')
-        return -505;
+        return refuse(parser, 505);
     out->minor = digit[1] > '1' ? 1 : (unsigned)(digit[1] - '0');
-    return OK;
+    if (at == end)
+        return line_is_cut(parser, end);
+    return is_line_end(parser, at) ? at + 2 : no_line_end(parser, at);
 }
 
-static int parse_request_line(struct cursor *head, struct http_request *out)
+static const char *parse_request_line(struct parser *parser, const char *at,
+                                      struct http_request *out)
 {
-    struct cursor c = *head;
-    int r;
+    /* One byte beyond the line's limit is a CR at best. */
+    const char *end =
+        parser->end - at > HTTP_REQUEST_LINE_MAX + 1 ? at + HTTP_REQUEST_LINE_MAX + 1 : parser->end;
 
-    /* One byte beyond the line's limit is a CR at best; the line's own end is the head's. */
-    if (c.end - c.at > HTTP_REQUEST_LINE_MAX + 1) {
-        c.end = c.at + HTTP_REQUEST_LINE_MAX + 1;
-        c.more_to_come = false;
-    }
-    r = parse_method(&c, out);
-    if (r == OK)
-        r = parse_target(&c, out);
-    if (r != OK)
-        return r;
-    if (likely(c.end - c.at >= 10 && load64(c.at) == load64("HTTP/1.1") &&
-               load16(c.at + 8) == load16("\r\n"))) {
-        out->minor = 1;
-        head->at = c.at + 10;
-        return OK;
-    }
-    r = parse_version(&c, out);
-    if (r != OK)
-        return r;
-    head->at = c.at;
-    if (c.at == c.end)
-        return out_of_data(&c, 414);
-    return line_end(head, 431);
+    at = parse_method(parser, at, end, out);
+    if (at != NULL)
+        at = parse_target(parser, at, end, out);
+    if (at == NULL)
+        return NULL;
+    if (unlikely(end - at < 10 || load64(at) != load64("HTTP/1.1") ||
+                 load16(at + 8) != load16("\r\n")))
+        return parse_version(parser, at, end, out);
+    out->minor = 1;
+    return at + 10;
 }
 
-/* 1*DIGIT that fits (RFC 9110 §8.6). The list form "5, 5" is refused too: nobody means it. */
-static int parse_length(const char *s, size_t len, uint64_t *out)
-{
-    uint64_t value = 0;
-
-    if (len == 0 || len > 18)
-        return -400;
-    for (size_t i = 0; i < len; i++) {
-        if (s[i] < '0' || s[i] > '9')
-            return -400;
-        value = value * 10 + (uint64_t)(s[i] - '0');
-    }
-    *out = value;
-    return OK;
-}
-
-/* Take away the blanks around s..stop (OWS, RFC 9110 §5.6.3). */
-static void trim(const char **s, const char **stop)
-{
-    while (*s < *stop && (**s == ' ' || **s == '\t'))
-        (*s)++;
-    while (*stop > *s && ((*stop)[-1] == ' ' || (*stop)[-1] == '\t'))
-        (*stop)--;
-}
-
-/* One option of a Connection field. False: it is none of ours. */
-static bool take_option(const char *s, size_t len, struct fields_seen *seen)
-{
-    bool keep_alive = len == 10 && same_name(s, "keep-alive", 10);
-    bool close = len == 5 && same_name(s, "close", 5);
-
-    seen->keep_alive |= keep_alive;
-    seen->close |= close;
-    return keep_alive || close;
-}
-
-/* The comma-separated options of a Connection field (RFC 9110 §7.6.1). */
-static void parse_connection(const char *s, size_t len, struct fields_seen *seen)
-{
-    const char *end = s + len;
-
-    if (likely(take_option(s, len, seen)))
-        return; /* nearly always there is but one */
-    while (s < end) {
-        const char *comma = memchr(s, ',', (size_t)(end - s));
-        const char *next = comma != NULL ? comma + 1 : end;
-        const char *stop = comma != NULL ? comma : end;
-
-        trim(&s, &stop);
-        take_option(s, (size_t)(stop - s), seen);
-        s = next;
-    }
-}
-
-static int take_host(const char *value, size_t len, struct fields_seen *seen)
-{
-    if (seen->host || !is_authority(value, len))
-        return -400;
-    seen->host = true;
-    return OK;
-}
-
-static int take_length(const char *value, size_t len, struct fields_seen *seen,
-                       struct http_request *out)
-{
-    if (seen->content_length)
-        return -400; /* even if they agree: whoever sends two is confused or hostile */
-    seen->content_length = true;
-    return parse_length(value, len, &out->content_length);
-}
+/* ---------------------------------------------------------------- the fields */
 
 enum field { FIELD_OTHER, HOST, EXPECT, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING };
 
@@ -305,114 +224,159 @@ static enum field which_field(const char *name, size_t len)
     }
 }
 
-static RARE int take_field(enum field field, const char *value, const char *stop,
-                           struct fields_seen *seen, struct http_request *out)
+/* 1*DIGIT that fits (RFC 9110 §8.6). The list form "5, 5" is refused too: nobody means it. */
+static bool parse_length(const char *s, size_t len, uint64_t *out)
+{
+    uint64_t value = 0;
+
+    if (len == 0 || len > 18)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if (s[i] < '0' || s[i] > '9')
+            return false;
+        value = value * 10 + (uint64_t)(s[i] - '0');
+    }
+    *out = value;
+    return true;
+}
+
+/* Take away the blanks around s..stop (OWS, RFC 9110 §5.6.3). */
+static void trim(const char **s, const char **stop)
+{
+    while (*s < *stop && (**s == ' ' || **s == '\t'))
+        (*s)++;
+    while (*stop > *s && ((*stop)[-1] == ' ' || (*stop)[-1] == '\t'))
+        (*stop)--;
+}
+
+/* One option of a Connection field. False: it is none of ours. */
+static bool take_option(struct parser *parser, const char *s, size_t len)
+{
+    bool keep_alive = len == 10 && same_name(s, "keep-alive", 10);
+    bool close = len == 5 && same_name(s, "close", 5);
+
+    parser->keep_alive |= keep_alive;
+    parser->close |= close;
+    return keep_alive || close;
+}
+
+/* The comma-separated options of a Connection field (RFC 9110 §7.6.1). */
+static void parse_connection(struct parser *parser, const char *s, size_t len)
+{
+    const char *end = s + len;
+
+    if (take_option(parser, s, len))
+        return; /* nearly always there is but one */
+    while (s < end) {
+        const char *comma = memchr(s, ',', (size_t)(end - s));
+        const char *next = comma != NULL ? comma + 1 : end;
+        const char *stop = comma != NULL ? comma : end;
+
+        trim(&s, &stop);
+        take_option(parser, s, (size_t)(stop - s));
+        s = next;
+    }
+}
+
+/* Whether it may stand there, with that value. */
+static RARE bool take_field(struct parser *parser, enum field field, const char *value,
+                            const char *stop, struct http_request *out)
 {
     size_t len;
+    bool again;
 
     trim(&value, &stop);
     len = (size_t)(stop - value);
     switch (field) {
     case HOST:
-        return take_host(value, len, seen);
-    case CONTENT_LENGTH:
-        return take_length(value, len, seen, out);
+        again = parser->host;
+        parser->host = true;
+        return !again && is_authority(value, len);
+    case CONTENT_LENGTH: /* two are wrong even if they agree: their sender is confused or hostile */
+        again = parser->content_length;
+        parser->content_length = true;
+        return !again && parse_length(value, len, &out->content_length);
     case CONNECTION:
-        parse_connection(value, len, seen);
-        return OK;
+        parse_connection(parser, value, len);
+        return true;
     case EXPECT:
         out->expects_continue = true;
-        return OK;
+        return true;
     case TRANSFER_ENCODING:
         out->chunked = true;
-        return OK;
+        return true;
     default:
-        return OK;
+        return true;
     }
 }
 
-/* "Host: " and what ends its line: each request has one, so this is the short way. */
-static bool take_plain_host(struct cursor *c, struct fields_seen *seen)
+/* "Host: " and what ends its line: each request has one, so this is the short way. NULL: it is
+ * something else, or has something wrong with it. */
+static const char *parse_plain_host(struct parser *parser, const char *at)
 {
-    const char *name = c->at, *stop;
-
-    if (seen->host || seen->count == HTTP_FIELDS_MAX || c->end - name < 8 ||
-        (load32(name) | 0x20202020) != load32("host") || load16(name + 4) != load16(": "))
-        return false;
-    stop = http_skip(name + 6, c->end, HTTP_AUTHORITY);
-    if (!is_crlf(stop, c->end))
-        return false;
-    c->at = stop + 2;
-    seen->host = true;
-    seen->count++;
-    return true;
+    if (parser->host || parser->fields == HTTP_FIELDS_MAX || parser->end - at < 8 ||
+        (load32(at) | 0x20202020) != load32("host") || load16(at + 4) != load16(": "))
+        return NULL;
+    at = http_skip(at + 6, parser->end, HTTP_AUTHORITY);
+    if (!is_line_end(parser, at))
+        return NULL;
+    parser->host = true;
+    parser->fields++;
+    return at + 2;
 }
 
 /* field-name ":" OWS field-value OWS CR LF (RFC 9112 §5) */
-static int parse_field(struct cursor *c, struct fields_seen *seen, struct http_request *out)
+static const char *parse_field(struct parser *parser, const char *name, struct http_request *out)
 {
-    const char *name = c->at, *value, *stop;
+    const char *colon = http_skip(name, parser->end, HTTP_TOKEN), *stop;
     enum field field;
-    size_t name_len;
-    int r;
 
-    if (take_plain_host(c, seen))
-        return OK;
-    c->at = http_skip(name, c->end, HTTP_TOKEN);
-    if (at_end(c))
-        return out_of_data(c, 431);
-    name_len = (size_t)(c->at - name);
-    if (name_len == 0 || *c->at++ != ':')
-        return -400;
-    value = c->at;
-    c->at = http_skip_value(value, c->end);
-    stop = c->at;
-    r = line_end(c, 431);
-    if (r != OK)
-        return r;
-    if (++seen->count > HTTP_FIELDS_MAX)
-        return -431;
-    field = which_field(name, name_len);
-    return field == FIELD_OTHER ? OK : take_field(field, value, stop, seen, out);
+    if (unlikely(colon == parser->end))
+        return out_of_data(parser, 431);
+    if (unlikely(colon == name || *colon != ':'))
+        return *name == '\r' ? no_line_end(parser, name) : refuse(parser, 400);
+    stop = http_skip_value(colon + 1, parser->end);
+    if (unlikely(!is_line_end(parser, stop)))
+        return no_line_end(parser, stop);
+    if (unlikely(++parser->fields > HTTP_FIELDS_MAX))
+        return refuse(parser, 431);
+    field = which_field(name, (size_t)(colon - name));
+    if (field != FIELD_OTHER && !take_field(parser, field, colon + 1, stop, out))
+        return refuse(parser, 400);
+    return stop + 2;
 }
 
+/* ---------------------------------------------------------------- the whole */
+
 /* What only the whole head tells. */
-static int conclude(const struct fields_seen *seen, struct http_request *out)
+static bool conclude(const struct parser *parser, struct http_request *out)
 {
-    if (!seen->host && out->minor >= 1)
-        return -400; /* RFC 9112 §3.2 */
-    if (out->chunked && (seen->content_length || out->minor == 0))
-        return -400; /* RFC 9112 §6.1: framing that two readers may take differently */
-    out->keep_alive = !seen->close && (out->minor >= 1 || seen->keep_alive);
-    return OK;
+    if (!parser->host && out->minor >= 1)
+        return false; /* RFC 9112 §3.2 */
+    if (out->chunked && (parser->content_length || out->minor == 0))
+        return false; /* RFC 9112 §6.1: framing that two readers may take differently */
+    out->keep_alive = !parser->close && (out->minor >= 1 || parser->keep_alive);
+    return true;
 }
 
 int http_request_parse(const char *buf, size_t len, struct http_request *out)
 {
-    struct cursor c = { buf, buf + MIN(len, (size_t)HTTP_HEAD_MAX), len < HTTP_HEAD_MAX };
-    struct fields_seen seen = { 0 };
-    int r;
+    struct parser parser = { .end = buf + MIN(len, (size_t)HTTP_HEAD_MAX),
+                             .more_to_come = len < HTTP_HEAD_MAX };
+    const char *at = buf, *next;
 
     memset(out, 0, sizeof(*out));
-    /* Empty lines before the request line are skipped (RFC 9112 §2.2). */
-    while (!at_end(&c) && *c.at == '\r') {
-        r = line_end(&c, 431);
-        if (r != OK)
-            return r;
+    while (is_line_end(&parser, at)) /* skipped before the request line (RFC 9112 §2.2) */
+        at += 2;
+    if (unlikely(at < parser.end && *at == '\r'))
+        at = no_line_end(&parser, at);
+    else
+        at = parse_request_line(&parser, at, out);
+    while (at != NULL && !is_line_end(&parser, at)) {
+        next = parse_plain_host(&parser, at);
+        at = next != NULL ? next : parse_field(&parser, at, out);
     }
-    if (at_end(&c))
-        return out_of_data(&c, 431);
-    r = parse_request_line(&c, out);
-    while (r == OK) {
-        if (at_end(&c))
-            return out_of_data(&c, 431);
-        if (*c.at == '\r') {
-            r = line_end(&c, 431);
-            break;
-        }
-        r = parse_field(&c, &seen, out);
-    }
-    if (r == OK)
-        r = conclude(&seen, out);
-    return r == OK ? (int)(c.at - buf) : r;
+    if (at == NULL)
+        return parser.result;
+    return conclude(&parser, out) ? (int)(at + 2 - buf) : -400;
 }

@@ -34,33 +34,60 @@ static bool is_plain(const char *path, size_t len)
            memcmp(resolved, path, len) == 0;
 }
 
-/* Where the pointer to this path's entry stands, or would. */
-static struct site_entry **find_slot(const struct site *site, const char *path, size_t len)
+static uint32_t hash_of(const char *path, size_t len)
 {
-    uint32_t hash = hash_bytes(path, len); /* the names are ours: nobody makes its chains long */
-    struct site_entry **slot = &site->buckets[hash & (site->bucket_count - 1)];
+    return hash_bytes(path, len); /* the names are ours: nobody makes its chains long */
+}
 
-    while (*slot != NULL && !((*slot)->hash == hash && (*slot)->path_len == len &&
-                              same_bytes((*slot)->path, path, len)))
-        slot = &(*slot)->next;
-    return slot;
+static bool is_entry(const struct site_entry *entry, uint32_t hash, const char *path, size_t len)
+{
+    return entry->hash == hash && entry->path_len == len && same_bytes(entry->path, path, len);
+}
+
+static inline __attribute__((always_inline)) const struct site_entry *lookup(
+    const struct site *site, const char *path, size_t len)
+{
+    uint32_t hash = hash_of(path, len);
+    const struct site_entry *entry = site->buckets[hash & (site->bucket_count - 1)];
+
+    while (entry != NULL && !is_entry(entry, hash, path, len))
+        entry = entry->next;
+    return entry;
 }
 
 const struct response *site_find(const struct site *site, const char *path, size_t len)
 {
-    const struct site_entry *entry = *find_slot(site, path, len);
+    const struct site_entry *entry = lookup(site, path, len);
 
     return entry != NULL ? &entry->response : NULL;
 }
 
-/* site_find_target() for what is not the path as it stands, or no file's. */
+/* The entry whose path is the target as it stands. */
+static inline __attribute__((always_inline)) const struct site_entry *lookup_target(
+    const struct site *site, const char *target, size_t len)
+{
+    const struct site_entry *entry = NULL;
+
+    if (len > 0 && target[0] == '/')
+        entry = lookup(site, target + 1, len - 1);
+    return entry != NULL && entry->plain ? entry : NULL;
+}
+
+/* site_find_target() for what has a query, or escapes and dots, or is no file's. */
 static __attribute__((noinline)) const struct response *find_resolved(const struct site *site,
                                                                       const char *target,
                                                                       size_t len, int *status)
 {
+    const char *query = memchr(target, '?', len);
+    const struct site_entry *entry = NULL;
     char path[HTTP_PATH_MAX + 1];
-    int path_len = http_path_resolve(target, len, path, sizeof(path));
+    int path_len;
 
+    if (query != NULL)
+        entry = lookup_target(site, target, (size_t)(query - target));
+    if (entry != NULL)
+        return &entry->response;
+    path_len = http_path_resolve(target, len, path, sizeof(path));
     *status = path_len < 0 ? -path_len : 404;
     return path_len < 0 ? NULL : site_find(site, path, (size_t)path_len);
 }
@@ -68,13 +95,20 @@ static __attribute__((noinline)) const struct response *find_resolved(const stru
 const struct response *site_find_target(const struct site *site, const char *target, size_t len,
                                         int *status)
 {
-    if (likely(len > 0 && target[0] == '/')) {
-        const struct site_entry *entry = *find_slot(site, target + 1, len - 1);
+    const struct site_entry *entry = lookup_target(site, target, len);
 
-        if (likely(entry != NULL && entry->plain))
-            return &entry->response;
-    }
-    return find_resolved(site, target, len, status);
+    return likely(entry != NULL) ? &entry->response : find_resolved(site, target, len, status);
+}
+
+/* Where the pointer to this path's entry stands, or would. */
+static struct site_entry **find_slot(const struct site *site, const char *path, size_t len)
+{
+    uint32_t hash = hash_of(path, len);
+    struct site_entry **slot = &site->buckets[hash & (site->bucket_count - 1)];
+
+    while (*slot != NULL && !is_entry(*slot, hash, path, len))
+        slot = &(*slot)->next;
+    return slot;
 }
 
 /* Enter a response under a path, instead of what stood there. Copies path and head. */
