@@ -28,6 +28,7 @@ SIZES = {"small": 10, "page": 3000, "medium": 65536, "large": len(BYTES)}
 FILES = {name: BYTES[:size] for name, size in SIZES.items()} | {"overlap" * 12: BYTES[:100]}
 CFG = (f"ip = {links.GUEST_IP}/24\ngateway = {links.HOST_IP}\n"
        "http_header_timeout_s = 3600\nhttp_idle_timeout_s = 3600\n")
+FLIGHT = 10  # segments that a connection begins with (RFC 6928)
 RTO_LEAST = 0.4  # s: lwIP's timer ticks each half second; the second tick is the first that counts
 
 
@@ -124,15 +125,15 @@ def test_odd_mss(guest, options, mss):
 @pytest.mark.parametrize("ipv6", [False, True], ids=["ip4", "ip6"])
 @pytest.mark.parametrize("acked", [1, 1460, 2000, 4379])
 def test_ack_inside_a_super_segment(guest, acked, ipv6):
-    """The first flight is three MSS, on a tap one super-segment; a part of it is acknowledged, and
+    """The first flight is ten MSS, on a tap one super-segment; a part of it is acknowledged, and
     nothing else: what is sent again begins there, and is one MSS, not what was acknowledged."""
     mss = 1440 if ipv6 else 1460
-    acked = min(acked, 3 * mss - 1)
+    acked = min(acked, FLIGHT * mss - 1)
     before = super_segments(guest)
     with Peer(guest, mss=mss, ipv6=ipv6) as peer:
         peer.open()
         peer.send("PA", request("/large"))
-        while peer.received < 3 * mss:
+        while peer.received < FLIGHT * mss:
             peer.next()
         peer.send(ack=acked)
         again = peer.next("retransmission", lambda s: s.start <= acked)
@@ -168,7 +169,7 @@ def test_ack_of_what_was_never_sent(guest):
     with Peer(guest) as peer:
         peer.open()
         peer.send("PA", request("/large"))
-        while peer.received < 3 * 1460:
+        while peer.received < FLIGHT * 1460:
             peer.next()
         peer.send(ack=peer.received + 100000)
         peer.send(ack=-100000)
@@ -181,7 +182,7 @@ def test_ack_of_what_was_never_sent(guest):
 def grow(peer, flights=4):
     """Take the beginning of a large response, so that the congestion window grows."""
     peer.send("PA", request("/large"))
-    while peer.received < 3 * peer.mss:
+    while peer.received < FLIGHT * peer.mss:
         peer.next()
     for _ in range(flights):
         peer.send()
@@ -239,7 +240,7 @@ def test_zero_window_and_probes(guest):
     with Peer(guest) as peer:
         peer.open()
         peer.send("PA", request("/large"))
-        while peer.received < 3 * 1460:
+        while peer.received < FLIGHT * 1460:
             peer.next()
         closed = peer.received
         peer.send(window=0)
@@ -259,7 +260,7 @@ def test_probe_that_is_taken(guest):
     with Peer(guest) as peer:
         peer.open()
         peer.send("PA", request("/large"))
-        while peer.received < 3 * 1460:
+        while peer.received < FLIGHT * 1460:
             peer.next()
         closed = peer.received
         peer.send(window=0)

@@ -14,7 +14,7 @@ import qemu
 from buffers import all_back, settled
 from frames import ping
 from peer import ACK, FIN, RST, SYN, Peer, request
-from test_tcp import BYTES, CFG
+from test_tcp import BYTES, CFG, FLIGHT
 from test_http import make_image
 
 pytestmark = pytest.mark.xdist_group("tcp")
@@ -89,7 +89,7 @@ def close_wait(peer):
     """It has our FIN, and still has to send what our window does not take."""
     peer.open()
     peer.send("PA", request("/large"))
-    while peer.received < 3 * 1460:
+    while peer.received < FLIGHT * 1460:
         peer.next()
     peer.send(window=0)
     peer.send("FA")
