@@ -47,10 +47,12 @@ static inline uint64_t load_tail(const char *s, size_t len)
 
 static inline bool same_bytes(const char *a, const char *b, size_t len)
 {
+    if (len < 8)
+        return load_tail(a, len) == load_tail(b, len);
     for (size_t i = 0; i + 8 < len; i += 8)
         if (load64(a + i) != load64(b + i))
             return false;
-    return load_tail(a, len) == load_tail(b, len);
+    return load64(a + (len - 8)) == load64(b + (len - 8));
 }
 
 /*
@@ -70,12 +72,12 @@ static inline bool same_name(const char *s, const char *lower, size_t len)
 
 static inline uint32_t hash_bytes(const char *s, size_t len)
 {
-    uint64_t hash = len * 0x9e3779b97f4a7c15u;
+    const uint64_t odd = 0xff51afd7ed558ccd;
+    uint64_t hash = len * odd;
 
     for (size_t i = 0; i + 8 < len; i += 8)
-        hash = (hash ^ load64(s + i)) * 0xff51afd7ed558ccdu;
-    hash = (hash ^ load_tail(s, len)) * 0xff51afd7ed558ccdu;
-    return (uint32_t)(hash >> 32);
+        hash = (hash ^ load64(s + i)) * odd;
+    return (uint32_t)((hash ^ load_tail(s, len)) * odd >> 32);
 }
 
 #endif

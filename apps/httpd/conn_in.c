@@ -13,14 +13,16 @@
 void conn_consume(struct conn *conn, size_t n)
 {
     conn->consumed += n;
-    conn->in = pbuf_free_header(conn->in, (u16_t)n);
-    while (conn->in != NULL && conn->in->len == 0) {
-        struct pbuf *empty = conn->in;
+    while (conn->in != NULL && n >= conn->in->len) { /* with n == 0: what is empty */
+        struct pbuf *used = conn->in;
 
-        conn->in = empty->next;
-        empty->next = NULL;
-        pbuf_free(empty);
+        n -= used->len;
+        conn->in = used->next;
+        used->next = NULL;
+        pbuf_free(used);
     }
+    if (n > 0)
+        conn->in = pbuf_free_header(conn->in, (u16_t)n);
 }
 
 static const struct response *find_response(const struct http_request *request)
@@ -41,8 +43,8 @@ static bool is_to_discard(const struct http_request *request)
 {
     const char *path = httpd.settings.discard;
 
-    return path != NULL && request->method == HTTP_POST && !request->chunked &&
-           !request->expects_continue && request->target_len == strlen(path) &&
+    return path != NULL && !request->chunked && !request->expects_continue &&
+           request->target_len == strlen(path) &&
            memcmp(request->target, path, request->target_len) == 0;
 }
 
@@ -61,7 +63,7 @@ static void conn_request(struct conn *conn, const struct http_request *request)
 
     httpd.stats.requests++;
     conn->body_left = request->content_length;
-    if (unlikely(is_to_discard(request))) {
+    if (unlikely(request->method == HTTP_POST) && is_to_discard(request)) {
         conn->persistence = persistence(request, request->keep_alive);
         conn->answer_later = true;
         conn_enter(conn, CONN_BODY);
@@ -97,12 +99,14 @@ static size_t find_head_end(const char *text, size_t from, size_t len)
  * Parsed only when its end is there, so that a byte at a time costs no more than the bytes.
  * Returns as http_request_parse() does.
  */
-static int conn_gather(struct conn *conn, struct http_request *request)
+static __attribute__((noinline)) int conn_gather(struct conn *conn, struct http_request *request)
 {
     if (conn->head == NULL)
         conn->head = kmalloc(HTTP_HEAD_MAX);
-    if (conn->head == NULL)
+    if (conn->head == NULL) {
+        request->method = HTTP_OTHER;
         return -503;
+    }
     while (conn->in != NULL) {
         size_t old = conn->head_len;
         size_t n = MIN((size_t)conn->in->len, HTTP_HEAD_MAX - old);
@@ -133,7 +137,7 @@ void conn_forget_head(struct conn *conn)
 
 void conn_next_request(struct conn *conn)
 {
-    struct http_request request = { .method = HTTP_OTHER };
+    struct http_request request;
     int in_place = 0, r;
 
     if (conn->head_len == 0)
@@ -144,14 +148,15 @@ void conn_next_request(struct conn *conn)
             conn_enter(conn, CONN_HEAD);
         return;
     }
-    if (r > 0)
+    if (likely(r > 0))
         conn_request(conn, &request);
     else
         conn_refuse(conn, (unsigned)-r, request.method != HTTP_HEAD);
     /* Only now: the request's target points into the buffer. */
     if (in_place > 0)
         conn_consume(conn, (size_t)in_place);
-    conn_forget_head(conn);
+    if (unlikely(conn->head != NULL))
+        conn_forget_head(conn);
 }
 
 void conn_skip_body(struct conn *conn)

@@ -50,6 +50,14 @@ static RARE const char *no_line_end(struct parser *parser, const char *at)
     return at == parser->end ? out_of_data(parser, 431) : refuse(parser, 400);
 }
 
+/* Before the request line (RFC 9112 §2.2). */
+static RARE const char *skip_empty_lines(struct parser *parser, const char *at)
+{
+    while (is_line_end(parser, at))
+        at += 2;
+    return at < parser->end && *at == '\r' ? no_line_end(parser, at) : at;
+}
+
 /* ---------------------------------------------------------------- the request line */
 
 /* `end` is where a line that is not too long ends, or before that the data. */
@@ -117,7 +125,7 @@ static const char *skip_authority(const char *s, const char *end)
 }
 
 /* The three forms of RFC 9112 §3.2 that are not a path. out->target is the method's text. */
-static RARE bool parse_other_target(const char *start, size_t len, struct http_request *out)
+static bool parse_target_form(const char *start, size_t len, struct http_request *out)
 {
     const char *method = out->target;
     size_t method_len = out->target_len;
@@ -141,20 +149,25 @@ static RARE bool parse_other_target(const char *start, size_t len, struct http_r
     return true;
 }
 
+static RARE const char *parse_other_target(struct parser *parser, const char *start, const char *at,
+                                           struct http_request *out)
+{
+    if (at == start || *at != ' ' || !parse_target_form(start, (size_t)(at - start), out))
+        return refuse(parser, 400);
+    return at + 1;
+}
+
 static const char *parse_target(struct parser *parser, const char *start, const char *end,
                                 struct http_request *out)
 {
     const char *at = http_skip(start, end, HTTP_TARGET);
-    size_t len = (size_t)(at - start);
 
     if (unlikely(at == end))
         return line_is_cut(parser, end);
-    if (unlikely(len == 0 || *at != ' '))
-        return refuse(parser, 400);
-    if (unlikely(*start != '/'))
-        return parse_other_target(start, len, out) ? at + 1 : refuse(parser, 400);
+    if (unlikely(*at != ' ' || *start != '/'))
+        return parse_other_target(parser, start, at, out);
     out->target = start; /* origin-form */
-    out->target_len = len;
+    out->target_len = (size_t)(at - start);
     return at + 1;
 }
 
@@ -366,11 +379,9 @@ int http_request_parse(const char *buf, size_t len, struct http_request *out)
     const char *at = buf, *next;
 
     memset(out, 0, sizeof(*out));
-    while (is_line_end(&parser, at)) /* skipped before the request line (RFC 9112 §2.2) */
-        at += 2;
-    if (unlikely(at < parser.end && *at == '\r'))
-        at = no_line_end(&parser, at);
-    else
+    if (unlikely(len > 0 && *at == '\r'))
+        at = skip_empty_lines(&parser, at);
+    if (at != NULL)
         at = parse_request_line(&parser, at, out);
     while (at != NULL && !is_line_end(&parser, at)) {
         next = parse_plain_host(&parser, at);
