@@ -109,8 +109,8 @@ $(call objs,$(COLD)) $(addprefix $(K)/lwip/,$(COLD_LWIP:=.o)): OPT := -Os
 FLAGS_STAMP := $(BUILD)/flags.stamp
 $(FLAGS_STAMP): FORCE | deps-build
 	@mkdir -p $(BUILD)
-	@echo '$(CC) $(KFLAGS) $(WARN) $(COLD) $(COLD_LWIP)' | cmp -s - $@ || \
-	    echo '$(CC) $(KFLAGS) $(WARN) $(COLD) $(COLD_LWIP)' > $@
+	@echo '$(CC) $(KFLAGS) $(WARN) $(COLD) $(COLD_LWIP) $(WRAP)' | cmp -s - $@ || \
+	    echo '$(CC) $(KFLAGS) $(WARN) $(COLD) $(COLD_LWIP) $(WRAP)' > $@
 .PHONY: FORCE
 
 # What it is called is compiled into two files only, so that another commit or app is not a rebuild.

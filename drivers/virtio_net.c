@@ -206,7 +206,8 @@ bool nic_rx_irq_enable(struct nic *nic)
     WRITE_ONCE(nic->polled, true);
     if (unlikely(nic->naive.on))
         return rx_checked(nic, naive_irq_enable(nic)) || first;
-    return rx_checked(nic, vq_irq_enable(&nic->rx)) || first;
+    /* Switched off, but with a backlog left: that is more, too. */
+    return rx_checked(nic, vq_irq_enable(&nic->rx)) || nic->naive.active || first;
 }
 
 /* ---- Transmit ---- */

@@ -40,7 +40,7 @@ struct slab {
     uint16_t carved; /* objects that have been handed out once: those behind are untouched */
     struct object *free;
     struct slab *next, *prev; /* in the class's list, while neither full nor empty */
-    uint64_t pad;             /* makes the header an odd multiple of 16: see first_object() */
+    uint64_t pad;             /* makes the header an odd multiple of 16 */
     uint64_t in_use[OBJECTS_MAX / 64];
 };
 

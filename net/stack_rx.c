@@ -232,14 +232,24 @@ void stack_input(struct pktbuf *buf)
     ethernet_input(p, &stack.netif); /* takes p in any case */
 }
 
-/* The connection with the longest chain of data that its app has refused so far, or NULL. */
+/* How many of the NIC's buffers are in the chain; what was copied holds none. */
+static unsigned count_held(const struct pbuf *p)
+{
+    unsigned held = 0;
+
+    for (; p != NULL; p = p->next)
+        held += (p->flags & PBUF_FLAG_IS_CUSTOM) != 0;
+    return held;
+}
+
+/* The connection with the most buffers in data that its app has refused so far, or NULL. */
 static struct tcp_pcb *largest_refuser(void)
 {
     struct tcp_pcb *largest = NULL;
-    u16_t most = 0;
+    unsigned most = 0;
 
     for (struct tcp_pcb *pcb = tcp_banks_next(NULL); pcb != NULL; pcb = tcp_banks_next(pcb)) {
-        u16_t held = pcb->refused_data != NULL ? pbuf_clen(pcb->refused_data) : 0;
+        unsigned held = count_held(pcb->refused_data);
 
         if (held > most) {
             most = held;

@@ -43,18 +43,21 @@ static unsigned bank_of_ip4(u32_t remote, u16_t remote_port, u16_t local_port)
     return (unsigned)mix(remote, (uint64_t)remote_port << 16 | local_port) & (TCP_BANKS - 1);
 }
 
-static unsigned bank_of(const ip_addr_t *remote, u16_t remote_port, u16_t local_port)
+uint32_t tcp_banks_hash(const ip_addr_t *remote, uint16_t remote_port, uint16_t local_port)
 {
     uint64_t ports = (uint64_t)remote_port << 16 | local_port;
+    const u32_t *word;
 
-    if (IP_IS_V6(remote)) {
-        const u32_t *word = ip_2_ip6(remote)->addr;
+    if (!IP_IS_V6(remote))
+        return (uint32_t)mix(ip4_addr_get_u32(ip_2_ip4(remote)), ports);
+    word = ip_2_ip6(remote)->addr;
+    return (uint32_t)mix(mix((uint64_t)word[0] << 32 | word[1], ports),
+                         (uint64_t)word[2] << 32 | word[3]);
+}
 
-        return (unsigned)mix(mix((uint64_t)word[0] << 32 | word[1], ports),
-                             (uint64_t)word[2] << 32 | word[3]) &
-               (TCP_BANKS - 1);
-    }
-    return bank_of_ip4(ip4_addr_get_u32(ip_2_ip4(remote)), remote_port, local_port);
+static unsigned bank_of(const ip_addr_t *remote, u16_t remote_port, u16_t local_port)
+{
+    return tcp_banks_hash(remote, remote_port, local_port) & (TCP_BANKS - 1);
 }
 
 static void select_bank(unsigned index)
@@ -298,7 +301,7 @@ static void every_bank(void (*visit)(void))
     struct bank last;
 
     for (unsigned i = 0; i < TCP_BANKS; i++) {
-        select_bank((outer + i) & (TCP_BANKS - 1));
+        select_bank(i);
         visit();
     }
     last = (struct bank){ tcp_active_pcbs, tcp_tw_pcbs };
@@ -309,24 +312,80 @@ static void every_bank(void (*visit)(void))
     select_bank(outer);
 }
 
-/*
- * lwIP 2.2.1 leaves a connection's persist timer running when the byte of a window probe is
- * acknowledged and it was the last one, and its slow timer then asserts that there is something to
- * send. Peers can bring that about, so the timer is stopped here, before lwIP's timer runs: with
- * nothing to send there is no window to probe for (RFC 9293 §3.8.6.1).
- */
-static void stop_idle_persist_timers(void)
+/* Take off what the peer has of what was cut for it (net/tcp_gso.c); returns its bytes. */
+static u32_t free_acknowledged(struct tcp_pcb *pcb)
 {
-    for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next)
-        if (pcb->unsent == NULL)
+    u32_t bytes = 0;
+
+    while (pcb->unacked != NULL &&
+           TCP_SEQ_LEQ(lwip_ntohl(pcb->unacked->tcphdr->seqno) + TCP_TCPLEN(pcb->unacked),
+                       pcb->lastack)) {
+        struct tcp_seg *seg = pcb->unacked;
+
+        pcb->unacked = seg->next;
+        pcb->snd_queuelen -= pbuf_clen(seg->p);
+        bytes += seg->len;
+        tcp_seg_free(seg);
+    }
+    pcb->snd_buf += bytes;
+    return bytes;
+}
+
+/* False: the connection is gone. */
+static bool tell_sent(struct tcp_pcb *pcb, u32_t bytes)
+{
+    while (bytes > 0) {
+        u16_t part = (u16_t)LWIP_MIN(bytes, 0xffffu);
+        err_t err;
+
+        TCP_EVENT_SENT(pcb, part, err);
+        if (err == ERR_ABRT)
+            return false;
+        bytes -= part;
+    }
+    return true;
+}
+
+/*
+ * A connection's persist timer runs while there is something to send, no window for it, and nothing
+ * in flight; lwIP's slow timer asserts that. Before it runs here it is made so: lwIP 2.2.1 leaves
+ * the timer running when the byte of a window probe is acknowledged and it was the last one (RFC
+ * 9293 §3.8.6.1: nothing to send, no window to probe for); and the acknowledged part of a
+ * super-segment stands among what is in flight until the next acknowledgement, which may never
+ * come.
+ */
+static bool settle_persist_timer(struct tcp_pcb *pcb)
+{
+    bool alive = true;
+
+    if (pcb->unsent == NULL) {
+        pcb->persist_backoff = 0;
+    } else if (pcb->unacked != NULL) {
+        alive = tell_sent(pcb, free_acknowledged(pcb));
+        if (alive && pcb->unacked != NULL)
             pcb->persist_backoff = 0;
+        else if (alive)
+            pcb->rtime = -1;
+    }
+    return alive;
+}
+
+static void settle_persist_timers(void)
+{
+    struct tcp_pcb *pcb = tcp_active_pcbs, *next;
+
+    for (; pcb != NULL; pcb = next) {
+        next = pcb->next;
+        if (unlikely(pcb->persist_backoff > 0) && !settle_persist_timer(pcb))
+            next = tcp_active_pcbs; /* a callback ended it, and perhaps others */
+    }
 }
 
 static u32_t ticks; /* lwIP's clock counts runs of its slow timer: one each tick, not one a bank */
 
 static void slow_timer(void)
 {
-    stop_idle_persist_timers();
+    settle_persist_timers();
     tcp_ticks = ticks;
     tcp_slowtmr();
 }

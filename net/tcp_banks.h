@@ -23,6 +23,7 @@
 #define NET_TCP_BANKS_H
 
 #include <kernel/lib.h>
+#include <lwip/ip_addr.h>
 
 struct tcp_pcb;
 
@@ -39,6 +40,9 @@ struct tcp_pcb *tcp_banks_next(struct tcp_pcb *pcb);
 /* Select the bank of these ends (IPv4; the address in network byte order), as a segment does that
  * comes in; returns the active connection between them, or NULL. */
 struct tcp_pcb *tcp_banks_find_ip4(uint32_t remote, uint16_t remote_port, uint16_t local_port);
+
+/* A hash of these ends, keyed anew at each boot. */
+uint32_t tcp_banks_hash(const ip_addr_t *remote, uint16_t remote_port, uint16_t local_port);
 
 /* The length of the longest bank now. */
 unsigned tcp_banks_longest(void);

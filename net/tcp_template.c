@@ -3,6 +3,7 @@
 #include "stack_priv.h"
 #include "wire.h"
 #include <kernel/lib.h>
+#include <kernel/time.h>
 #include <lwip/pbuf.h>
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/prot/ethernet.h>
@@ -15,7 +16,7 @@
 #define ROUTE_BITS 8
 struct route {
     u32_t dest; /* as on the wire */
-    u32_t tick; /* tcp_ticks; never 0, which no route is from */
+    u32_t tick; /* never 0, which no route is from */
     u8_t ethernet[SIZEOF_ETH_HDR];
 };
 
@@ -30,9 +31,10 @@ static struct route *route_slot(u32_t dest)
     return &template.routes[dest * 0x9e3779b1u >> (32 - ROUTE_BITS)];
 }
 
+/* 537 ms each. (lwIP's tcp_ticks stand still while there are no connections.) */
 static u32_t now_tick(void)
 {
-    return tcp_ticks + 1;
+    return (u32_t)(time_ns() >> 29) + 1;
 }
 
 void tcp_template_learn(const uint8_t *frame)
@@ -159,16 +161,17 @@ err_t __wrap_ip4_output_if(struct pbuf *p, const ip4_addr_t *src, const ip4_addr
 static bool connection_is_plain(const struct tcp_pcb *pcb)
 {
     return pcb->state >= ESTABLISHED && !IP_IS_V6(&pcb->remote_ip) &&
-           (pcb->flags & (TF_RTO | TF_INFR | TF_NAGLEMEMERR)) == 0 &&
-           ((pcb->flags & TF_NODELAY) || pcb->unacked == NULL); /* Nagle would not hold it back */
+           (pcb->flags & (TF_RTO | TF_INFR | TF_NAGLEMEMERR)) == 0;
 }
 
-/* New, whole, in the window, and never tried before: its headers still are TCP's alone. */
+/* New, whole, in the window, nothing that Nagle's algorithm could hold back, and never tried
+ * before: its headers still are TCP's alone. */
 static bool segment_is_plain(const struct tcp_pcb *pcb, const struct tcp_seg *seg)
 {
     u32_t seqno = lwip_ntohl(seg->tcphdr->seqno);
 
-    return seg->len > 0 && seg->flags == 0 && seqno == pcb->snd_nxt &&
+    return ((pcb->flags & TF_NODELAY) || pcb->unacked == NULL) && seg->len > 0 && seg->flags == 0 &&
+           seqno == pcb->snd_nxt &&
            seqno - pcb->lastack + seg->len <= LWIP_MIN(pcb->snd_wnd, pcb->cwnd) &&
            seg->p->payload == seg->tcphdr && seg->p->ref == 1 &&
            (seg->len <= pcb->mss || (template.can & NIC_TX_TSO4));

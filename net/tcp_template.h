@@ -7,7 +7,7 @@
  *
  * For new data of a synchronized connection that fits the window, and, called where lwIP calls
  * ip4_output_if(), for segments without data; over IPv4, to where a frame went just before: the
- * Ethernet header is learned from the frames that lwIP makes, and forgotten at TCP's next tick. So
+ * Ethernet header is learned from the frames that lwIP makes, and forgotten after half a second. So
  * ARP is asked twice a second for each address that is talked with, which is what keeps its entries
  * alive, and a host that moves is followed. Only with checksum offload. Anything else is lwIP's,
  * untouched.

@@ -1,5 +1,6 @@
 /* The table of TIME-WAIT records, and what comes for them: see tcp_timewait.h. Pure code. */
 #include "tcp_timewait.h"
+#include "tcp_banks.h"
 #include <kernel/page.h>
 #include <lwip/prot/tcp.h>
 #include <string.h>
@@ -33,22 +34,11 @@ enum timewait_verdict timewait_judge(const struct timewait *tw, u8_t flags, u32_
     return bytes > 0 ? TIMEWAIT_ACK : TIMEWAIT_IGNORE;
 }
 
-/* Not keyed: a chain is bounded by what one peer address has open ports for, and holds nothing up
- * but that peer's own segments. */
+/* Keyed, as the banks are, so that nobody chooses ends that all fall into one bucket. */
 static uint16_t *bucket_of(const ip_addr_t *remote, u16_t remote_port, u16_t local_port)
 {
-    u32_t h = (u32_t)remote_port << 16 ^ local_port;
-
-    if (IP_IS_V6_VAL(*remote)) {
-        for (unsigned i = 0; i < 4; i++)
-            h = (h ^ ip_2_ip6(remote)->addr[i]) * 0x9e3779b1u;
-    } else {
-        h ^= ip4_addr_get_u32(ip_2_ip4(remote));
-    }
-    h *= 0x9e3779b1u;
-    return &table.bucket[h >> 19 & (TIMEWAIT_MAX - 1)];
+    return &table.bucket[tcp_banks_hash(remote, remote_port, local_port) & (TIMEWAIT_MAX - 1)];
 }
-_Static_assert(1u << (32 - 19) == TIMEWAIT_MAX, "the best bits of the product");
 
 struct timewait *timewait_find(const ip_addr_t *remote, u16_t remote_port, const ip_addr_t *local,
                                u16_t local_port)

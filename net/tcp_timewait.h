@@ -1,6 +1,6 @@
 /*
  * TIME-WAIT (RFC 9293 §3.6.1) without a connection: once both sides have closed and the app is
- * done, what has to be remembered is one record of 56 bytes, in a ring of fixed size with a hash
+ * done, what has to be remembered is one record of 60 bytes, in a ring of fixed size with a hash
  * over it. So no number of closed connections keeps a new one from being opened. When the ring is
  * full the oldest record makes place, as Linux does beyond tcp_max_tw_buckets.
  *

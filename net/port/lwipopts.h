@@ -34,7 +34,7 @@ void *lwip_port_calloc(size_t count, size_t bytes);
 void lwip_port_free(void *p);
 
 /* PCBs, segments, pbuf heads come from static pools: they bound what a peer can make us hold,
- * and can be counted. In all 5 MiB (LATE_BSS). */
+ * and can be counted. In all 4.5 MiB (LATE_BSS). */
 #define MEMP_MEM_MALLOC 0
 
 /* Received frames are the NIC's own buffers (pbuf_custom, net/stack_rx.c); nothing else in our

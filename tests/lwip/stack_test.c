@@ -78,7 +78,7 @@ static err_t app_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 {
     (void)arg;
     (void)pcb;
-    (void)len;
+    app.sent += len;
     app_drop_held();
     return ERR_OK;
 }

@@ -33,6 +33,7 @@ struct app_state {
     enum app_mode mode;
     unsigned accepted, errors;
     size_t received;
+    size_t sent;         /* of what the peer has, by the callback */
     const void *payload; /* where the last data lay */
     unsigned tail;       /* the bytes behind it, added up */
     uint32_t hash;       /* of all data: h = h * 31 + byte */
@@ -81,5 +82,6 @@ int run_gso_tests(void);
 int run_predict_tests(void);
 int run_template_tests(void);
 int run_send_tests(void);
+int run_guard_tests(void);
 
 #endif

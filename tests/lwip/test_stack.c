@@ -18,5 +18,6 @@ int main(void)
     failed += run_predict_tests();
     failed += run_template_tests();
     failed += run_send_tests();
+    failed += run_guard_tests();
     return failed;
 }

@@ -3,6 +3,7 @@
 #include "../../net/tcp_gso.h"
 #include "../../net/tcp_template.h"
 #include "twins.h"
+#include <net/tcp_send.h>
 
 static void offloads(unsigned can)
 {
@@ -130,6 +131,52 @@ static void test_follows_arp(void **state)
     introduce_peer();
 }
 
+/* A route is forgotten though no connection has lwIP's timer run. */
+static void test_forgets_without_connections(void **state)
+{
+    static const uint8_t elsewhere[6] = { 2, 9, 9, 9, 9, 8 };
+    struct tcp_fields syn = { .sport = 5, .dport = 81, .flags = SYN, .window = 1000, .seq = 5 };
+    struct packet k, closed;
+
+    (void)state;
+    offloads(NIC_TX_CSUM);
+    make_tcp(&closed, &syn, NULL, 0);
+    input(&closed);
+    assert_true(parse_tcp(last_sent()).flags & RST);
+    fake_time_advance(600000);
+    make_arp_request(&k, OUR_IP);
+    memcpy(k.data + 6, elsewhere, 6);
+    memcpy(k.data + 22, elsewhere, 6);
+    input(&k);
+    fake_nic_clear();
+    input(&closed);
+    assert_memory_equal(last_sent()->data, elsewhere, 6);
+    introduce_peer();
+}
+
+/* Nagle's algorithm is lwIP's: of three small segments one goes, until that is acknowledged. */
+static void test_leaves_nagle_to_lwip(void **state)
+{
+    struct client c;
+
+    (void)state;
+    offloads(NIC_TX_CSUM);
+    app.mode = APP_DISCARD;
+    client_connect(&c, 46113);
+    fake_nic_clear();
+    for (unsigned i = 0; i < 3; i++) {
+        struct pbuf *head = tcp_send_head(40);
+
+        memset(head->payload, 'n', 40);
+        assert_int_equal(tcp_send(app.pcb, head, NULL, 0), 0);
+    }
+    tcp_output(app.pcb);
+    assert_true(fake_nic.sent_count < 3);
+    c.ack += 40 * fake_nic.sent_count;
+    client_send(&c, ACK, NULL, 0);
+    assert_int_equal(fake_nic.sent_count, 3);
+}
+
 /* What does not get into the ring goes when there is room, once. */
 static void test_ring_full(void **state)
 {
@@ -169,6 +216,8 @@ int run_template_tests(void)
         TEST(test_not_without_checksum_offload),
         TEST(test_learns_once_a_tick),
         TEST(test_follows_arp),
+        TEST(test_forgets_without_connections),
+        TEST(test_leaves_nagle_to_lwip),
         TEST(test_ring_full),
     };
 #undef TEST

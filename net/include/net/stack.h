@@ -59,6 +59,8 @@ struct stack_stats {
     uint64_t icmp_limited;      /* ICMP errors not sent: there were too many (icmp_limit.h) */
     uint64_t icmp6_mtu_ignored; /* Packet Too Big with an MTU that no path has (RFC 8201 §4) */
     uint64_t tcp_evicted;       /* connections that their app had left, ended to make room */
+    uint64_t tcp_mss_ignored;   /* told outside of a SYN */
+    uint64_t tcp_beyond_window; /* segments dropped that end beyond the window */
     uint64_t tcp_listen_overflows; /* SYNs dropped: a listener's backlog was full */
     uint64_t tx_frames;            /* handed to the device */
     uint64_t tx_templated;         /* of them: headers not made by lwIP (net/tcp_template.h) */

@@ -63,7 +63,7 @@ void lwip_port_error(const char *message);
                 this_cpu()->in_softirq || this_cpu()->softirq_disabled > 0)
 #endif
 
-/* The pools, 4.5 MiB: arrays of what they are for, none of which a device sees. */
+/* The pools: arrays of what they are for, none of which a device sees. */
 #if !__STDC_HOSTED__
 #include <kernel/page.h>
 #define LWIP_DECLARE_MEMORY_ALIGNED(variable, bytes)                                               \
