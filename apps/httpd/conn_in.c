@@ -55,11 +55,16 @@ static enum response_persistence persistence(const struct http_request *request,
     return request->minor == 0 ? RESPONSE_KEEP_HTTP10 : RESPONSE_KEEP;
 }
 
+/* Its end is far or unknown, or it may not come: answer, and close. */
+static bool has_body_to_avoid(const struct http_request *request)
+{
+    return request->chunked || request->expects_continue ||
+           request->content_length > BODY_DISCARD_MAX;
+}
+
 static void conn_request(struct conn *conn, const struct http_request *request)
 {
-    /* A body whose end is far or unknown, or that may not come: answer, and close. */
-    bool keep = request->keep_alive && !request->chunked && !request->expects_continue &&
-                request->content_length <= BODY_DISCARD_MAX;
+    const struct response *response;
 
     httpd.stats.requests++;
     conn->body_left = request->content_length;
@@ -69,7 +74,9 @@ static void conn_request(struct conn *conn, const struct http_request *request)
         conn_enter(conn, CONN_BODY);
         return;
     }
-    conn_start_response(conn, find_response(request), persistence(request, keep),
+    response = find_response(request);
+    conn_start_response(conn, response,
+                        persistence(request, request->keep_alive && !has_body_to_avoid(request)),
                         request->method != HTTP_HEAD);
 }
 

@@ -171,6 +171,12 @@ static const char *parse_target(struct parser *parser, const char *start, const 
     return at + 1;
 }
 
+/* Whether the line ends with these eight characters. */
+static inline bool is_last(const char *at, const char *end, const char *version)
+{
+    return end - at >= 10 && load64(at) == load64(version) && load16(at + 8) == load16("\r\n");
+}
+
 /* "HTTP/1.x": a higher minor is served as 1.1 (RFC 9110 §2.5), another major is not. */
 static RARE const char *parse_version(struct parser *parser, const char *at, const char *end,
                                       struct http_request *out)
@@ -179,6 +185,8 @@ static RARE const char *parse_version(struct parser *parser, const char *at, con
     char digit[2] = { 0, 0 };
     unsigned digits = 0;
 
+    if (is_last(at, end, "HTTP/1.0"))
+        return at + 10;
     for (const char *p = pattern; *p != '\0'; p++, at++) {
         if (at == end)
             return line_is_cut(parser, end);
@@ -207,8 +215,7 @@ static const char *parse_request_line(struct parser *parser, const char *at,
         at = parse_target(parser, at, end, out);
     if (at == NULL)
         return NULL;
-    if (unlikely(end - at < 10 || load64(at) != load64("HTTP/1.1") ||
-                 load16(at + 8) != load16("\r\n")))
+    if (unlikely(!is_last(at, end, "HTTP/1.1")))
         return parse_version(parser, at, end, out);
     out->minor = 1;
     return at + 10;
@@ -292,8 +299,8 @@ static void parse_connection(struct parser *parser, const char *s, size_t len)
 }
 
 /* Whether it may stand there, with that value. */
-static RARE bool take_field(struct parser *parser, enum field field, const char *value,
-                            const char *stop, struct http_request *out)
+static bool take_field(struct parser *parser, enum field field, const char *value, const char *stop,
+                       struct http_request *out)
 {
     size_t len;
     bool again;
@@ -323,19 +330,21 @@ static RARE bool take_field(struct parser *parser, enum field field, const char 
     }
 }
 
-/* "Host: " and what ends its line: each request has one, so this is the short way. NULL: it is
- * something else, or has something wrong with it. */
-static const char *parse_plain_host(struct parser *parser, const char *at)
+/* Host stands first where the client does as it should (RFC 9110 §7.2), and is gone through once,
+ * here. Anything else, or not quite right, is parse_field()'s. */
+static const char *parse_first_host(struct parser *parser, const char *name)
 {
-    if (parser->host || parser->fields == HTTP_FIELDS_MAX || parser->end - at < 8 ||
-        (load32(at) | 0x20202020) != load32("host") || load16(at + 4) != load16(": "))
-        return NULL;
-    at = http_skip(at + 6, parser->end, HTTP_AUTHORITY);
-    if (!is_line_end(parser, at))
-        return NULL;
+    const char *stop;
+
+    if (parser->end - name < 8 || (load32(name) | 0x20202020) != load32("host") ||
+        load16(name + 4) != load16(": "))
+        return name;
+    stop = http_skip(name + 6, parser->end, HTTP_AUTHORITY);
+    if (!is_line_end(parser, stop))
+        return name;
     parser->host = true;
-    parser->fields++;
-    return at + 2;
+    parser->fields = 1;
+    return stop + 2;
 }
 
 /* field-name ":" OWS field-value OWS CR LF (RFC 9112 §5) */
@@ -376,17 +385,17 @@ int http_request_parse(const char *buf, size_t len, struct http_request *out)
 {
     struct parser parser = { .end = buf + MIN(len, (size_t)HTTP_HEAD_MAX),
                              .more_to_come = len < HTTP_HEAD_MAX };
-    const char *at = buf, *next;
+    const char *at = buf;
 
     memset(out, 0, sizeof(*out));
     if (unlikely(len > 0 && *at == '\r'))
         at = skip_empty_lines(&parser, at);
     if (at != NULL)
         at = parse_request_line(&parser, at, out);
-    while (at != NULL && !is_line_end(&parser, at)) {
-        next = parse_plain_host(&parser, at);
-        at = next != NULL ? next : parse_field(&parser, at, out);
-    }
+    if (at != NULL)
+        at = parse_first_host(&parser, at);
+    while (at != NULL && !is_line_end(&parser, at))
+        at = parse_field(&parser, at, out);
     if (at == NULL)
         return parser.result;
     return conclude(&parser, out) ? (int)(at + 2 - buf) : -400;

@@ -36,9 +36,9 @@ void site_free(struct site *site);
 const struct response *site_find(const struct site *site, const char *path, size_t len);
 
 /*
- * The response for a request's target. Nearly every target is the path itself behind a slash, and
- * found so; only what is not goes through http_path_resolve() first. NULL: there is none, and
- * *status is what to refuse it with, 400 or 404.
+ * The response for a request's target. Nearly every target is the path itself behind a slash, or
+ * that and a query, and found so; only what is not goes through http_path_resolve() first. NULL:
+ * there is none, and *status is what to refuse it with, 400 or 404.
  */
 const struct response *site_find_target(const struct site *site, const char *target, size_t len,
                                         int *status);
