@@ -43,7 +43,8 @@ $(LWIP_STAMP): scripts/fetch-lwip.sh | deps-build
 
 # ---------------------------------------------------------------- kernel
 # Freestanding, no red zone (interrupts arrive on the running stack), general registers only
-# (no SSE state to save), frame pointers (backtraces). -fbuiltin: small memcpys become moves.
+# (no SSE state to save), frame pointers (backtraces). -fbuiltin: small memcpys become moves. Loops
+# are not aligned: it takes 4 KiB, and an emulator pays for each NOP.
 
 WARN   := -Wall -Wextra -Wshadow -Werror -Wstrict-prototypes -Wmissing-prototypes -Wundef
 # The compiler is asked for its headers when it is first used: a fresh machine has none before
@@ -54,6 +55,7 @@ KFLAGS  = -std=gnu11 $(OPT) -g -ffreestanding -fbuiltin -nostdinc \
           -mno-red-zone -mgeneral-regs-only -mcmodel=kernel -fno-pic -fno-pie \
           -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-stack-protector \
           -fno-strict-aliasing -fno-common -ffunction-sections -fdata-sections \
+          -fno-align-jumps -fno-align-loops \
           -fmacro-prefix-map=$(CURDIR)/=
 ifdef DEBUG # freed memory is poisoned and checked
 KFLAGS += -DTOPHALF_DEBUG
