@@ -34,6 +34,7 @@ static uint32_t boot_type(uint32_t efi_type)
 {
     switch (efi_type) {
     case EFI_BOOT_SERVICES_CODE:
+        return BOOT_MEM_FREE_CODE;
     case EFI_BOOT_SERVICES_DATA:
     case EFI_CONVENTIONAL:
         return BOOT_MEM_FREE;

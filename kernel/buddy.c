@@ -88,7 +88,7 @@ uint64_t buddy_plan(struct buddy *buddy, const struct boot_mem_range *map, uint6
     for (uint64_t i = 0; i < count; i++) {
         uint64_t pages = map[i].bytes / PAGE_SIZE;
 
-        if (map[i].type != BOOT_MEM_FREE || pages == 0)
+        if ((map[i].type != BOOT_MEM_FREE && map[i].type != BOOT_MEM_FREE_CODE) || pages == 0)
             continue;
         if (!plan_range(buddy, map[i].base / PAGE_SIZE, map[i].base / PAGE_SIZE + pages))
             *left_out_pages += pages;

@@ -47,8 +47,8 @@ struct buddy {
 };
 
 /*
- * Lay out zones over the BOOT_MEM_FREE ranges of a sorted map. Returns the bytes of metadata
- * that buddy_start() will need. *left_out_pages: pages for which there was no zone left.
+ * Lay out zones over the free ranges (of either kind) of a sorted map. Returns the bytes of
+ * metadata that buddy_start() will need. *left_out_pages: pages for which there was no zone left.
  */
 uint64_t buddy_plan(struct buddy *buddy, const struct boot_mem_range *map, uint64_t count,
                     uint64_t *left_out_pages);

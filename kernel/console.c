@@ -50,11 +50,10 @@ static void set_line_state(int state)
         printk_echo(); /* lines that have waited */
 }
 
-static void console_write(void *arg, const char *text, size_t len)
+static void serial_console_write(const char *text, size_t len)
 {
     bool ends_line;
 
-    (void)arg;
     ASSERT_CONTEXT(CONTEXT_MAIN);
     if (len == 0)
         return;
@@ -73,17 +72,26 @@ static void console_write(void *arg, const char *text, size_t len)
         set_line_state(LINE_CLEAR);
 }
 
+static void console_write(void *arg, const char *text, size_t len)
+{
+    struct console *con = arg;
+
+    if (con->write != NULL)
+        con->write(con, text, len);
+    else
+        serial_console_write(text, len);
+}
+
 void console_printf(struct console *con, const char *fmt, ...)
 {
     char text[CONSOLE_PRINTF_MAX + 1];
     va_list ap;
     size_t len;
 
-    (void)con;
     va_start(ap, fmt);
     len = (size_t)fmt_vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    console_write(NULL, text, MIN(len, (size_t)CONSOLE_PRINTF_MAX));
+    console_write(con, text, MIN(len, (size_t)CONSOLE_PRINTF_MAX));
 }
 
 int console_error(struct console *con, const char *fmt, ...)
@@ -180,10 +188,11 @@ static void unknown_command(struct console *con, const char *name)
         console_error(con, "unknown command (help lists them all)");
 }
 
-static void end_line(void)
+static void end_line(const struct console *con)
 {
-    if (line_state == LINE_OPEN) /* JSON ends here, and the prompt begins a line */
-        console_write(NULL, "\n", 1);
+    if (con->write == NULL &&
+        line_state == LINE_OPEN) /* JSON ends here; the prompt begins a line */
+        serial_console_write("\n", 1);
 }
 
 int console_run(struct console *con, int argc, char **argv)
@@ -200,7 +209,7 @@ int console_run(struct console *con, int argc, char **argv)
         unknown_command(con, argv[0]);
     else
         status = cmd->run(con, argc, argv);
-    end_line();
+    end_line(con);
     command_name = outer;
     return status;
 }
@@ -230,7 +239,7 @@ static void run_line(struct console *con, char *line)
         show_help(con, cmd);
     else
         console_run(con, argc, argv);
-    end_line();
+    end_line(con);
 }
 
 /* ---- input */
@@ -324,7 +333,7 @@ bool console_wait(struct console *con, uint64_t deadline_ns, bool any_key)
             if (byte == CTRL('C')) {
                 con->interrupted = true;
                 typeahead_count = 0;
-                console_write(NULL, "^C\n", 3);
+                serial_console_write("^C\n", 3);
                 return false;
             }
             if (any_key || con->rates != NULL) {

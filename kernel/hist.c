@@ -55,6 +55,18 @@ void hist_reset(struct hist *h)
     memset(h, 0, sizeof(*h));
 }
 
+void hist_since(const struct hist *now, struct hist *before, struct hist *recent)
+{
+    *recent = *now;
+    if (now->count >= before->count) {
+        recent->count -= before->count;
+        recent->sum -= before->sum;
+        for (unsigned i = 0; i < HIST_BUCKETS; i++)
+            recent->bucket[i] -= before->bucket[i];
+    }
+    *before = *now;
+}
+
 /* ---- powers of two: 0, 1, 2-3, 4-7, 8-15 ... */
 
 uint64_t hist_row_low(unsigned row)

@@ -1,5 +1,5 @@
 /* The ring of log records behind printk and dmesg: a header and the text, end to end. */
-#include "logring.h"
+#include <kernel/logring.h>
 #include <kernel/fmt.h>
 #include <kernel/lib.h>
 #include <string.h>

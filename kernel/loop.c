@@ -18,6 +18,7 @@
 #include <kernel/softirq.h>
 #include <kernel/time.h>
 #include <kernel/timer.h>
+#include <kernel/work.h>
 
 static uint64_t rounds_seen; /* when loop_wait() last returned */
 
@@ -32,8 +33,8 @@ static uint64_t rounds_now(void)
 /* Interrupts are off. */
 static bool must_stay_awake(uint64_t deadline_ns)
 {
-    return softirq_pending() || serial_input_pending() || rounds_now() != rounds_seen ||
-           (deadline_ns != UINT64_MAX && time_ns() >= deadline_ns);
+    return softirq_pending() || serial_input_pending() || work_pending() ||
+           rounds_now() != rounds_seen || (deadline_ns != UINT64_MAX && time_ns() >= deadline_ns);
 }
 
 static void sleep_until_interrupt(uint64_t deadline_ns)
@@ -59,6 +60,7 @@ void loop_wait(uint64_t deadline_ns)
 
     if (softirq_pending())
         softirq_run();
+    work_run();
     sleep_until_interrupt(deadline_ns);
     /* A round that runs after this line is seen by the next call; one before it, by the caller. */
     rounds_seen = rounds_now();

@@ -89,12 +89,13 @@ static void map_late(void)
  */
 static bool is_in_direct_map(uint32_t type)
 {
-    return type == BOOT_MEM_FREE || type == BOOT_MEM_LOADER || type == BOOT_MEM_ACPI;
+    return type == BOOT_MEM_FREE || type == BOOT_MEM_FREE_CODE || type == BOOT_MEM_LOADER ||
+           type == BOOT_MEM_ACPI;
 }
 
 static unsigned direct_map_rights(uint32_t type)
 {
-    return type == BOOT_MEM_FREE ? MAP_WRITE : 0;
+    return type == BOOT_MEM_FREE || type == BOOT_MEM_FREE_CODE ? MAP_WRITE : 0;
 }
 
 static void map_direct(const struct boot_mem_range *map, uint64_t count)

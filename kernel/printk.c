@@ -3,7 +3,7 @@
  * so that the echo can lag: while main context stands in the middle of a line (a command's
  * output, a key being worked in), log lines wait until that line is complete.
  */
-#include "logring.h"
+#include <kernel/logring.h>
 #include <kernel/console.h>
 #include <kernel/context.h>
 #include <kernel/cpu.h>

@@ -232,6 +232,31 @@ static void reset(void **state)
     assert_memory_equal(&h, &zero, sizeof(h));
 }
 
+static void test_since(void **state)
+{
+    static struct hist now, before, recent;
+
+    (void)state;
+    hist_reset(&now);
+    hist_reset(&before);
+    hist_add(&now, 5);
+    hist_since(&now, &before, &recent);
+    assert_int_equal(recent.count, 1);
+    assert_int_equal(hist_percentile(&recent, 500), 5);
+    hist_add_n(&now, 100, 3);
+    hist_since(&now, &before, &recent);
+    assert_int_equal(recent.count, 3);
+    assert_int_equal(recent.sum, 300);
+    assert_int_equal(hist_percentile(&recent, 10), 100);
+    hist_since(&now, &before, &recent);
+    assert_int_equal(recent.count, 0);
+    hist_reset(&now);
+    hist_add(&now, 7);
+    hist_since(&now, &before, &recent); /* zeroed in between */
+    assert_int_equal(recent.count, 1);
+    assert_int_equal(recent.sum, 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +271,7 @@ int main(void)
         cmocka_unit_test_setup(rows, setup),
         cmocka_unit_test_setup(the_last_row_is_open, setup),
         cmocka_unit_test_setup(reset, setup),
+        cmocka_unit_test(test_since),
     };
 
     return cmocka_run_group_tests_name("hist", tests, NULL, NULL);

@@ -24,18 +24,19 @@
 #include <stdint.h>
 
 #define BOOT_INFO_MAGIC   0x31464c4148504f54ull /* the bytes "TOPHALF1" */
-#define BOOT_INFO_VERSION 1u
+#define BOOT_INFO_VERSION 2u
 
 #define BOOT_KERNEL_BASE  0xffffffff80000000ull /* where linker.ld links the kernel */
 #define BOOT_PHYSMAP_BASE 0xffff800000000000ull /* physical address 0 in the direct map */
 
 /* What a range of memory is. Everything that is not in the map is not RAM. */
 enum boot_mem_type {
-    BOOT_MEM_FREE = 1,     /* the kernel's to use */
-    BOOT_MEM_LOADER = 2,   /* boot info, memory map, config, site, page tables: kept */
-    BOOT_MEM_KERNEL = 3,   /* the kernel's own segments */
-    BOOT_MEM_ACPI = 4,     /* ACPI tables and NVS: kept */
-    BOOT_MEM_FIRMWARE = 5, /* runtime services and reserved RAM: never touched */
+    BOOT_MEM_FREE = 1,      /* the kernel's to use */
+    BOOT_MEM_FREE_CODE = 2, /* as well; the firmware has run code there */
+    BOOT_MEM_LOADER = 3,    /* boot info, memory map, config, site, page tables: kept */
+    BOOT_MEM_KERNEL = 4,    /* the kernel's own segments */
+    BOOT_MEM_ACPI = 5,      /* ACPI tables and NVS: kept */
+    BOOT_MEM_FIRMWARE = 6,  /* runtime services and reserved RAM: never touched */
 };
 
 struct boot_mem_range {

@@ -19,6 +19,8 @@ struct console {
     bool json;           /* -j was given */
     bool interrupted;    /* Ctrl-C was pressed during console_wait(); under `watch` any key */
     struct rates *rates; /* `watch` repeats the command: console_rate(); else NULL */
+    /* Where the output goes; NULL: to the serial port. Its owner embeds the console. */
+    void (*write)(struct console *con, const char *text, size_t len);
 };
 
 struct console_command {

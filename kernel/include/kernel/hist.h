@@ -66,6 +66,11 @@ uint64_t hist_percentile(const struct hist *h, unsigned per_mille);
 
 void hist_reset(struct hist *h);
 
+/* What came between `*before` and `now`, two states of one histogram, into *recent (its max is that
+ * of `now`); *before is `now` from here on. If it was zeroed in between, all that came since then.
+ */
+void hist_since(const struct hist *now, struct hist *before, struct hist *recent);
+
 /* What is drawn: row 0 is the value 0, row n is 2^(n-1) to 2^n - 1; the last one takes all that is
  * larger, up to max. */
 uint64_t hist_row_low(unsigned row);

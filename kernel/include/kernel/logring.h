@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define LOGRING_BYTES    65536u /* a power of two */
-#define LOGRING_TEXT_MAX 255    /* longer ones are cut */
+#define LOGRING_TEXT_MAX 511    /* longer ones are cut */
 
 struct logring {
     uint64_t head, tail; /* positions since boot: next to write, oldest that is still there */
