@@ -63,15 +63,20 @@ endif
 
 # What no packet passes through is small rather than fast: a tenth of the kernel.
 OPT  := -O2
-COLD := $(wildcard */cmd_*.c apps/*/cmd_*.c) \
+COLD := $(wildcard */cmd_*.c apps/*/cmd_*.c apps/httpd/admin*.c) \
+        $(addprefix apps/httpd/,access_log.c answer.c conn_body.c http_chunked.c http_conditional.c \
+            http_date.c http_encoding.c http_path.c http_query.c http_range.c httpd.c made.c mime.c \
+            clients.c site_build.c site_cache.c) \
         $(addprefix kernel/,acpi.c acpi_init.c aml.c backtrace.c boot.c buddy.c calibrate.c \
             command.c config.c console.c cpu.c fault.c fmt.c ioapic.c json.c keys.c lineedit.c \
             logring.c page_alloc.c pagetable.c paging.c panic.c pic.c power.c printk.c rates.c \
             serial.c trap.c) boot/cfg.c \
         $(addprefix drivers/,pci.c pci_config.c virtio_pci.c virtio_net_setup.c virtio_net_features.c \
             virtio_net_ctrl.c virtio_net_stall.c) \
-        $(addprefix net/,addr.c ipconf.c ipconf_parse.c ping.c trace_text.c watchdog.c \
-            watchdog_step.c) boot/ustar.c
+        $(addprefix net/,addr.c capture_match.c cbpf_parse.c icmp_limit.c ipconf.c ipconf_parse.c \
+            pcapng.c ping.c ports.c rx_guard.c stack_icmp.c syncookie.c syncookie_lwip.c trace_text.c \
+            watchdog.c watchdog_step.c) \
+        boot/ustar.c
 COLD_LWIP := $(addprefix core/,init.c def.c netif.c raw.c stats.c ipv4/acd.c ipv4/dhcp.c ipv4/icmp.c \
                  ipv4/ip4_frag.c ipv6/icmp6.c ipv6/ip6_addr.c ipv6/ip6_frag.c ipv6/mld6.c)
 
@@ -137,10 +142,12 @@ $(K)/lwip/%.o: $(LWIP_STAMP) $(FLAGS_STAMP) | deps-build
 
 -include $(KERNEL_OBJS:.o=.d)
 
-# Calls between lwIP's files that are led to ours: net/stack_icmp.c, net/port/trace_icmp.c,
+# Calls between lwIP's files that are led to ours: net/stack_icmp.c, net/rx_guard.c, net/ports.c,
 # net/tcp_gso.c, net/tcp_banks.c, net/tcp_predict.c, net/tcp_template.c.
 WRAP := icmp_dest_unreach icmp_time_exceeded icmp6_dest_unreach icmp6_param_problem \
-        icmp_input icmp6_input nd6_input \
+        icmp6_time_exceeded_with_addrs icmp_input icmp6_input \
+        nd6_input ip4_reass ip6_reass udp_input \
+        udp_bind udp_connect udp_send udp_sendto udp_sendto_if tcp_bind tcp_new tcp_new_ip_type \
         tcp_write tcp_output tcp_rexmit_fast tcp_rexmit_rto_prepare tcp_rexmit_rto_commit \
         tcp_split_unsent_seg ip4_frag ip6_frag ip4_output_if \
         tcp_input tcp_close tcp_shutdown tcp_abort tcp_connect tcp_alloc tcp_tmr tcp_txnow \
@@ -203,6 +210,7 @@ include bench/bench.mk
 
 # ---------------------------------------------------------------- tests
 include tests/host/tests.mk
+include tests/fuzz/fuzz.mk
 include tests/lwip.mk
 
 .PHONY: test check check-qemu check-lwip lint format clean help

@@ -23,18 +23,6 @@ static void collect(struct napi_stats *stats, struct rx_adapt_stats *adapt)
 
 /* ---- mode ---- */
 
-static const char *regime_now(void)
-{
-    switch (napi_mode()) {
-    case RX_MODE_POLL:
-        return rx_regime_name(RX_REGIME_POLL);
-    case RX_MODE_ADAPTIVE:
-        return rx_regime_name(rx_adapt_regime());
-    default:
-        return rx_regime_name(RX_REGIME_INTERRUPT);
-    }
-}
-
 static void mode_json(struct console *con, const struct napi_stats *stats,
                       const struct rx_adapt_stats *adapt)
 {
@@ -42,7 +30,7 @@ static void mode_json(struct console *con, const struct napi_stats *stats,
 
     console_json(con, &j);
     json_str(&j, "mode", rx_mode_name(napi_mode()));
-    json_str(&j, "regime", regime_now());
+    json_str(&j, "regime", napi_regime_name());
     json_u64(&j, "budget", napi_budget());
     json_u64(&j, "defer_us", napi_defer_us());
     json_u64(&j, "usecs", softirq_round_ns() / NS_PER_US);

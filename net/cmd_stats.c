@@ -138,18 +138,43 @@ static const struct field watchdog_fields[] = {
 };
 
 static const struct field stack_fields[] = {
-    FIELD(stack_stats, rx_frames),         FIELD(stack_stats, rx_predicted),
-    FIELD(stack_stats, rx_vlan),           FIELD(stack_stats, rx_ethertype),
-    FIELD(stack_stats, rx_other_host),     FIELD(stack_stats, rx_truncated),
-    GAUGE(stack_stats, rx_held),           FIELD(stack_stats, rx_copied),
-    FIELD(stack_stats, rx_no_memory),      FIELD(stack_stats, rx_reclaims),
-    FIELD(stack_stats, rx_aborts),         FIELD(stack_stats, icmp_limited),
-    FIELD(stack_stats, icmp6_mtu_ignored), FIELD(stack_stats, tcp_listen_overflows),
-    FIELD(stack_stats, tcp_evicted),       FIELD(stack_stats, tcp_mss_ignored),
-    FIELD(stack_stats, tcp_beyond_window), FIELD(stack_stats, tx_frames),
-    FIELD(stack_stats, tx_templated),      FIELD(stack_stats, tx_ring_full),
-    FIELD(stack_stats, tx_copied),         FIELD(stack_stats, tx_cuts),
-    FIELD(stack_stats, tx_cut_copied),     FIELD(stack_stats, tx_no_memory),
+    FIELD(stack_stats, rx_frames),
+    FIELD(stack_stats, rx_predicted),
+    FIELD(stack_stats, rx_vlan),
+    FIELD(stack_stats, rx_ethertype),
+    FIELD(stack_stats, rx_other_host),
+    FIELD(stack_stats, rx_truncated),
+    GAUGE(stack_stats, rx_held),
+    FIELD(stack_stats, rx_copied),
+    FIELD(stack_stats, rx_no_memory),
+    FIELD(stack_stats, rx_reclaims),
+    FIELD(stack_stats, rx_aborts),
+    FIELD(stack_stats, rx_split_fragments),
+    FIELD(stack_stats, rx_split_dhcp),
+    FIELD(stack_stats, icmp_limited),
+    FIELD(stack_stats, icmp_echo_limited),
+    FIELD(stack_stats, icmp6_mtu_ignored),
+    FIELD(stack_stats, nd6_bad_options),
+    FIELD(stack_stats, nd6_redirects),
+    FIELD(stack_stats, tcp_bad_options),
+    FIELD(stack_stats, tcp_bad_acks),
+    FIELD(stack_stats, tcp_mss_ignored),
+    FIELD(stack_stats, tcp_beyond_window),
+    FIELD(stack_stats, tcp_challenge_acks),
+    FIELD(stack_stats, tcp_acks_skipped),
+    FIELD(stack_stats, tcp_evicted),
+    FIELD(stack_stats, tcp_listen_overflows),
+    FIELD(stack_stats, tcp_half_open_evicted),
+    FIELD(stack_stats, tcp_syncookies_sent),
+    FIELD(stack_stats, tcp_syncookies_recv),
+    FIELD(stack_stats, tcp_syncookies_failed),
+    FIELD(stack_stats, tx_frames),
+    FIELD(stack_stats, tx_templated),
+    FIELD(stack_stats, tx_ring_full),
+    FIELD(stack_stats, tx_copied),
+    FIELD(stack_stats, tx_cuts),
+    FIELD(stack_stats, tx_cut_copied),
+    FIELD(stack_stats, tx_no_memory),
     FIELD(stack_stats, tx_no_device),
 };
 
@@ -206,13 +231,12 @@ static uint64_t checksum_drops(void)
 
 static void collect_driver(void)
 {
-    struct nic_stats nic = { 0 };
+    struct nic_stats nic;
     struct pktbuf_stats pool;
     struct napi_stats napi;
     struct rx_adapt_stats adapt;
 
-    if (stack.nic != NULL)
-        nic_stats(stack.nic, &nic);
+    stack_nic_stats(&nic);
     napi_stats(&napi);
     rx_adapt_stats(&adapt);
     add_u64("nic", &nic, nic_rx_fields, ARRAY_SIZE(nic_rx_fields));

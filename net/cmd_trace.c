@@ -50,7 +50,7 @@ static const char *parse_options(int argc, char **argv, struct options *o)
                 return "-t wants seconds, 1 to 3600";
             o->wait_ns = seconds * NS_PER_SEC;
         } else if (counted || !parse_count(argv[i], TRACE_RECORDS, &o->count)) {
-            return "wants a number of packets, 1 to 256; or stats, on, off";
+            return "wants a number of packets, 1 to 256; or stats, on, off, start, show";
         } else {
             counted = true;
         }
@@ -353,6 +353,42 @@ static int cmd_switch(struct console *con, bool on)
     return 0;
 }
 
+/* Without waiting, for whoever comes back to look: begin now... */
+static int cmd_start(struct console *con, const char *packets)
+{
+    struct json j;
+    unsigned count;
+
+    if (!parse_count(packets, TRACE_RECORDS, &count))
+        return console_error(con, "start wants a number of packets, 1 to 256");
+    softirq_disable();
+    trace_begin(count);
+    softirq_enable();
+    if (con->json) {
+        console_json(con, &j);
+        json_u64(&j, "started", count);
+        json_end(&j);
+    } else {
+        console_printf(con, "the next %u are recorded: see trace show\n", count);
+    }
+    return 0;
+}
+
+/* ... and end with what has come. */
+static int cmd_show(struct console *con)
+{
+    struct trace_progress progress;
+
+    look(&progress);
+    if (progress.endless)
+        return console_error(con, "every packet is traced now, for the percentiles: trace off");
+    softirq_disable();
+    trace_end();
+    softirq_enable();
+    print_records(con);
+    return 0;
+}
+
 static int cmd_trace(struct console *con, int argc, char **argv)
 {
     struct options o = { .count = 1, .wait_ns = con->json ? JSON_WAIT_NS : 0 };
@@ -362,6 +398,10 @@ static int cmd_trace(struct console *con, int argc, char **argv)
         return cmd_stats(con);
     if (argc == 2 && (strcmp(argv[1], "on") == 0 || strcmp(argv[1], "off") == 0))
         return cmd_switch(con, strcmp(argv[1], "on") == 0);
+    if (argc == 3 && strcmp(argv[1], "start") == 0)
+        return cmd_start(con, argv[2]);
+    if (argc == 2 && strcmp(argv[1], "show") == 0)
+        return cmd_show(con);
     wrong = parse_options(argc, argv, &o);
     if (wrong != NULL)
         return console_error(con, "%s", wrong);
@@ -370,11 +410,11 @@ static int cmd_trace(struct console *con, int argc, char **argv)
 
 static const char *complete_trace(unsigned i)
 {
-    static const char *const names[] = { "stats", "on", "off" };
+    static const char *const names[] = { "stats", "on", "off", "start", "show" };
 
     return i < ARRAY_SIZE(names) ? names[i] : NULL;
 }
 
-CONSOLE_COMMAND_COMPLETE(trace, "trace [-t seconds] [n] | stats | on | off",
+CONSOLE_COMMAND_COMPLETE(trace, "trace [-t seconds] [n] | stats | on | off | start n | show",
                          "the life of the next n packets, stage by stage with nanoseconds",
                          cmd_trace, complete_trace);

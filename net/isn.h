@@ -22,4 +22,8 @@ uint32_t isn_compute(const uint8_t key[ISN_KEY_BYTES], uint64_t now_ns, const vo
 
 void isn_init(void); /* a fresh key. Boot, after rand_init() */
 
+/* The number for lwIP's next connection, in the place of a computed one; NULL: no longer. It is
+ * read when lwIP asks. Bottom half. */
+void isn_force(const uint32_t *isn);
+
 #endif

@@ -22,6 +22,7 @@
 #include <kernel/softirq.h>
 #include <kernel/time.h>
 #include <kernel/timer.h>
+#include <net/capture.h>
 #include <net/napi.h>
 #include <net/stack.h>
 
@@ -52,6 +53,7 @@ static unsigned napi_receive(unsigned budget)
      * anything is allocated or parsed for the stack. (The lecture: XDP hook.) */
     for (unsigned i = 0; i < n; i++) {
         trace_enter(napi.burst[i]);
+        capture_rx(napi.burst[i]);
         stack_input(napi.burst[i]);
         trace_leave();
     }
@@ -192,6 +194,18 @@ static void napi_poll(void)
 const char *rx_mode_name(unsigned mode)
 {
     return mode < RX_MODE_COUNT ? mode_names[mode] : NULL;
+}
+
+const char *napi_regime_name(void)
+{
+    switch (napi_mode()) {
+    case RX_MODE_POLL:
+        return rx_regime_name(RX_REGIME_POLL);
+    case RX_MODE_ADAPTIVE:
+        return rx_regime_name(rx_adapt_regime());
+    default:
+        return rx_regime_name(RX_REGIME_INTERRUPT);
+    }
 }
 
 enum rx_mode napi_mode(void)

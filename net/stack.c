@@ -4,6 +4,7 @@
  */
 #include "isn.h"
 #include "stack_priv.h"
+#include "tcp_backlog.h"
 #include "tcp_banks.h"
 #include "tcp_gso.h"
 #include "tcp_template.h"
@@ -124,6 +125,13 @@ void stack_stats(struct stack_stats *out)
     *out = stack.stats;
 }
 
+void stack_nic_stats(struct nic_stats *out)
+{
+    *out = (struct nic_stats){ 0 };
+    if (stack.nic != NULL)
+        nic_stats(stack.nic, out);
+}
+
 void stack_reset_stats(void)
 {
     ASSERT_BOTTOM_HALF();
@@ -163,6 +171,8 @@ void stack_init(struct nic *nic)
     timer_setup(&reap_timer, reap_timer_expired, NULL);
     isn_init();
     tcp_banks_init();
+    tcp_backlog_init();
+    stack_icmp_init();
     if (nic != NULL) {
         tcp_gso_init(nic);
         tcp_template_init(nic);

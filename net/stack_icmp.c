@@ -1,23 +1,39 @@
 /*
- * ICMP errors. lwIP sends one for each packet that deserves one: the linker leads its calls here
- * (--wrap, see the Makefile), so that they are limited before anything is built or allocated. And
- * it believes whatever a received Packet Too Big says: here it is looked at first. Bottom half.
+ * ICMP that we send. lwIP sends an error for each packet that deserves one, and answers each echo
+ * request: the linker leads its calls here (--wrap, see the Makefile), so that both are limited
+ * before anything is built or allocated. Each has a bucket of its own: whoever pings must not hide
+ * that a port is closed. And ICMP's stage of the packet trace, where lwIP has no PERF_START
+ * (net/port/arch/perf.h). Bottom half.
  */
 #include "icmp_limit.h"
 #include "stack_priv.h"
+#include <drivers/trace.h>
+#include <kernel/config.h>
+#include <kernel/lib.h>
 #include <kernel/time.h>
 #include <lwip/icmp.h>
 #include <lwip/icmp6.h>
-#include <lwip/nd6.h>
+#include <lwip/prot/icmp.h>
 #include <lwip/prot/icmp6.h>
-#include <lwip/prot/ip6.h>
-#include <string.h>
 
-static struct icmp_limit limit;
+#define ICMP_RATE_DEFAULT 1000u
+#define ICMP_ERROR_BURST  50u /* as Linux's icmp_msgs_burst */
 
-static bool allow(void)
+static struct icmp_limit errors, echoes;
+
+void stack_icmp_init(void)
 {
-    if (icmp_limit_allow(&limit, time_ns))
+    unsigned rate = (unsigned)config_u64("icmp_rate", ICMP_RATE_DEFAULT, 0, 1000000);
+
+    icmp_limit_set(&errors, rate, MIN(rate, ICMP_ERROR_BURST));
+    icmp_limit_set(&echoes, rate, rate); /* ping -f, for a second */
+}
+
+/* ---- Errors ---- */
+
+static bool allow_error(void)
+{
+    if (icmp_limit_allow(&errors, time_ns))
         return true;
     stack.stats.icmp_limited++;
     return false;
@@ -28,7 +44,7 @@ static bool allow(void)
     void __wrap_##name(struct pbuf *p, enum type t);                                               \
     void __wrap_##name(struct pbuf *p, enum type t)                                                \
     {                                                                                              \
-        if (allow())                                                                               \
+        if (allow_error())                                                                         \
             __real_##name(p, t);                                                                   \
     }
 
@@ -40,43 +56,47 @@ void __real_icmp6_param_problem(struct pbuf *p, enum icmp6_pp_code c, const void
 void __wrap_icmp6_param_problem(struct pbuf *p, enum icmp6_pp_code c, const void *pointer);
 void __wrap_icmp6_param_problem(struct pbuf *p, enum icmp6_pp_code c, const void *pointer)
 {
-    if (allow())
+    if (allow_error())
         __real_icmp6_param_problem(p, c, pointer);
 }
 
-/* ---- Received ---- */
-
-void __real_nd6_input(struct pbuf *p, struct netif *inp);
-void __wrap_nd6_input(struct pbuf *p, struct netif *inp);
-
-/*
- * RFC 8201 §4: a path's MTU is never below IPv6's least, and never grows by such a message. lwIP
- * would take any number for it: with less than 56 its fragments would have no payload at all, and
- * it would make them without end.
- */
-static bool too_big_is_plausible(const struct pbuf *p, struct netif *inp)
+void __real_icmp6_time_exceeded_with_addrs(struct pbuf *p, enum icmp6_te_code c,
+                                           const ip6_addr_t *src, const ip6_addr_t *dest);
+void __wrap_icmp6_time_exceeded_with_addrs(struct pbuf *p, enum icmp6_te_code c,
+                                           const ip6_addr_t *src, const ip6_addr_t *dest);
+void __wrap_icmp6_time_exceeded_with_addrs(struct pbuf *p, enum icmp6_te_code c,
+                                           const ip6_addr_t *src, const ip6_addr_t *dest)
 {
-    struct icmp6_hdr icmp;
-    struct ip6_hdr quoted;
-    ip6_addr_t dest;
-    u32_t mtu;
-
-    if (p->len < sizeof(icmp) + sizeof(quoted))
-        return true; /* lwIP counts it, and drops it */
-    memcpy(&icmp, p->payload, sizeof(icmp));
-    memcpy(&quoted, (const u8_t *)p->payload + sizeof(icmp), sizeof(quoted));
-    ip6_addr_copy_from_packed(dest, quoted.dest);
-    ip6_addr_assign_zone(&dest, IP6_UNKNOWN, inp);
-    mtu = lwip_ntohl(icmp.data);
-    return mtu >= IP6_MIN_MTU_LENGTH && mtu < nd6_get_destination_mtu(&dest, inp);
+    if (allow_error())
+        __real_icmp6_time_exceeded_with_addrs(p, c, src, dest);
 }
 
-void __wrap_nd6_input(struct pbuf *p, struct netif *inp)
+/* ---- Echo requests ---- */
+
+static bool allow(const struct pbuf *p, u8_t request)
 {
-    if (*(const u8_t *)p->payload == ICMP6_TYPE_PTB && !too_big_is_plausible(p, inp)) {
-        stack.stats.icmp6_mtu_ignored++;
-        pbuf_free(p);
-        return;
+    if (p->len == 0 || *(const u8_t *)p->payload != request || icmp_limit_allow(&echoes, time_ns))
+        return true;
+    stack.stats.icmp_echo_limited++;
+    return false;
+}
+
+#define ICMP_INPUT(name, file_, request, stats)                                                    \
+    void __real_##name(struct pbuf *p, struct netif *netif);                                       \
+    void __wrap_##name(struct pbuf *p, struct netif *netif);                                       \
+    void __wrap_##name(struct pbuf *p, struct netif *netif)                                        \
+    {                                                                                              \
+        static const struct trace_site site = { #name, file_ };                                    \
+                                                                                                   \
+        TRACE_IF_ARMED(trace_hit(TRACE_TRANSPORT, &site));                                         \
+        if (likely(allow(p, request))) {                                                           \
+            __real_##name(p, netif);                                                               \
+            return;                                                                                \
+        }                                                                                          \
+        lwip_stats.stats.recv++;                                                                   \
+        lwip_stats.stats.drop++;                                                                   \
+        pbuf_free(p);                                                                              \
     }
-    __real_nd6_input(p, inp);
-}
+
+ICMP_INPUT(icmp_input, "lwip/src/core/ipv4/icmp.c", ICMP_ECHO, icmp)
+ICMP_INPUT(icmp6_input, "lwip/src/core/ipv6/icmp6.c", ICMP6_TYPE_EREQ, icmp6)

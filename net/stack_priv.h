@@ -38,6 +38,9 @@ err_t stack_linkoutput(struct netif *netif, struct pbuf *p);
  * pieces or without room before it; nothing was done. */
 bool stack_tx(struct pbuf *p, const struct nic_tx_offload *offload);
 
+/* How much ICMP may be sent: the configuration's icmp_rate=. Boot. */
+void stack_icmp_init(void);
+
 /* Give up out-of-order TCP data while too many receive buffers are held. */
 void stack_rx_reclaim(void);
 

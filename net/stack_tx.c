@@ -11,6 +11,7 @@
 #include <kernel/lib.h>
 #include <lwip/pbuf.h>
 #include <lwip/priv/tcp_priv.h>
+#include <net/capture.h>
 
 /* The chain's pieces; returns their number, or more than NIC_TX_SEGS_MAX when they do not fit. */
 static unsigned tx_gather(const struct pbuf *p, struct nic_seg segs[NIC_TX_SEGS_MAX])
@@ -63,6 +64,7 @@ static bool tx_queue(struct pbuf *p, const struct nic_seg *segs, unsigned count,
     if (p->next != NULL)
         tx_begin(p->next);
     stack.stats.tx_frames++;
+    capture_tx(segs, count);
     return true;
 }
 

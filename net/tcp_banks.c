@@ -1,6 +1,8 @@
 /* Banks of TCP connections: see tcp_banks.h. */
 #include "stack_priv.h"
+#include "tcp_backlog.h"
 #include "tcp_banks.h"
+#include "tcp_guard.h"
 #include "tcp_timewait.h"
 #include <kernel/rand.h>
 #include <lwip/ip.h>
@@ -121,35 +123,21 @@ static void acknowledge_now(struct tcp_pcb *pcb, const struct pbuf *p)
         tcp_set_flags(pcb, TF_ACK_DELAY);
 }
 
-/* RFC 6928 §2: ten segments where lwIP begins with three; not if the handshake lost something. */
-static void widen_initial_window(const ip_addr_t *remote, u16_t remote_port, u16_t local_port)
+/* RFC 6928 §2: ten segments where lwIP begins with three; not if the handshake lost something. lwIP
+ * has put the connection at the head of its bank: there it is, if it lives. */
+static void open_connection(struct pbuf *p, struct netif *netif, struct tcp_pcb *pcb)
 {
-    struct tcp_pcb *pcb = find_active(remote, remote_port, local_port); /* if it lives */
-
-    if (pcb != NULL && pcb->state == ESTABLISHED)
+    __real_tcp_input(p, netif);
+    if (tcp_active_pcbs == pcb && pcb->state == ESTABLISHED)
         pcb->cwnd = LWIP_MIN(10u * pcb->mss, LWIP_MAX(2u * pcb->mss, 14600u));
 }
 
-static void open_connection(struct pbuf *p, struct netif *netif, const struct tcp_pcb *pcb)
+static void refuse(struct pbuf *p)
 {
-    ip_addr_t remote = pcb->remote_ip;
-    u16_t remote_port = pcb->remote_port, local_port = pcb->local_port;
-
-    __real_tcp_input(p, netif);
-    widen_initial_window(&remote, remote_port, local_port);
-}
-
-/* lwIP drops a SYN without a word when so many connections wait for the end of their handshake. */
-static void count_overflow(const struct tcp_hdr *tcp)
-{
-    const struct tcp_pcb_listen *listener = tcp_listen_pcbs.listen_pcbs;
-
-    if ((TCPH_FLAGS(tcp) & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
-        return;
-    while (listener != NULL && listener->local_port != lwip_ntohs(tcp->dest))
-        listener = listener->next;
-    if (listener != NULL && listener->accepts_pending >= listener->backlog)
-        stack.stats.tcp_listen_overflows++;
+    stack.stats.tcp_bad_options++;
+    TCP_STATS_INC(tcp.recv);
+    TCP_STATS_INC(tcp.drop);
+    pbuf_free(p);
 }
 
 void __wrap_tcp_input(struct pbuf *p, struct netif *netif)
@@ -158,14 +146,29 @@ void __wrap_tcp_input(struct pbuf *p, struct netif *netif)
     struct tcp_pcb *pcb = NULL;
 
     if (likely(p->len >= TCP_HLEN)) {
-        select_bank(bank_of(ip_current_src_addr(), lwip_ntohs(tcp->src), lwip_ntohs(tcp->dest)));
-        pcb = find_active(ip_current_src_addr(), lwip_ntohs(tcp->src), lwip_ntohs(tcp->dest));
-        if (pcb != NULL)
-            acknowledge_now(pcb, p);
-        else if (tcp_timewait_count() > 0 && tcp_timewait_input(p, netif))
+        u16_t remote_port = lwip_ntohs(tcp->src), local_port = lwip_ntohs(tcp->dest);
+
+        if (TCPH_HDRLEN(tcp) > TCP_HLEN / 4 && unlikely(!tcp_options_are_whole(p))) {
+            refuse(p);
             return;
-        else
-            count_overflow(tcp);
+        }
+        select_bank(bank_of(ip_current_src_addr(), remote_port, local_port));
+        pcb = find_active(ip_current_src_addr(), remote_port, local_port);
+        if (pcb != NULL) {
+            acknowledge_now(pcb, p);
+        } else {
+            if (tcp_timewait_count() > 0 && tcp_timewait_input(p, netif))
+                return;
+            switch (tcp_backlog_input(p, netif)) {
+            case BACKLOG_TAKEN:
+                return;
+            case BACKLOG_OPENED:
+                pcb = tcp_active_pcbs;
+                break;
+            case BACKLOG_PASSED:
+                break;
+            }
+        }
     }
     if (pcb != NULL && pcb->state == SYN_RCVD && pcb->nrtx == 0)
         open_connection(p, netif, pcb);
@@ -241,10 +244,15 @@ err_t __wrap_tcp_connect(struct tcp_pcb *pcb, const ip_addr_t *to, u16_t port,
     return ERR_USE;
 }
 
-/* ---- Newcomers ---- */
+void tcp_banks_abandon(struct tcp_pcb *pcb)
+{
+    unsigned outer = enter_bank(pcb);
 
-struct tcp_pcb *__real_tcp_alloc(u8_t priority);
-struct tcp_pcb *__wrap_tcp_alloc(u8_t priority);
+    tcp_abandon(pcb, 0);
+    select_bank(outer);
+}
+
+/* ---- Newcomers ---- */
 
 /*
  * A connection that its app has closed is in nobody's books. If its peer never acknowledges our FIN
@@ -279,16 +287,44 @@ static bool evict(void)
     return pcb != NULL;
 }
 
-/* lwIP would end a live connection for a new one; here the new one is refused. */
-struct tcp_pcb *__wrap_tcp_alloc(u8_t priority)
+/* lwIP would end a live connection for a new one; here the new one is refused. Half-open ones are
+ * not live: any of them may be made up. */
+static bool has_place(void)
 {
     const struct stats_mem *pool = lwip_stats.memp[MEMP_TCP_PCB];
 
-    if (unlikely(pool->used >= memp_pools[MEMP_TCP_PCB]->num) && !evict()) {
-        lwip_stats.memp[MEMP_TCP_PCB]->err++;
-        return NULL;
-    }
-    return __real_tcp_alloc(priority);
+    if (likely(pool->used < memp_pools[MEMP_TCP_PCB]->num) || evict() || tcp_backlog_evict(NULL))
+        return true;
+    lwip_stats.memp[MEMP_TCP_PCB]->err++;
+    return false;
+}
+
+struct tcp_pcb *__real_tcp_alloc(u8_t priority);
+struct tcp_pcb *__wrap_tcp_alloc(u8_t priority);
+
+struct tcp_pcb *__wrap_tcp_alloc(u8_t priority)
+{
+    struct tcp_pcb *pcb = has_place() ? __real_tcp_alloc(priority) : NULL;
+
+    if (unlikely(syncookie_opening))
+        tcp_input_pcb = pcb;
+    return pcb;
+}
+
+struct tcp_pcb *__real_tcp_new_ip_type(u8_t type);
+struct tcp_pcb *__wrap_tcp_new_ip_type(u8_t type);
+
+struct tcp_pcb *__wrap_tcp_new_ip_type(u8_t type)
+{
+    return has_place() ? __real_tcp_new_ip_type(type) : NULL;
+}
+
+struct tcp_pcb *__real_tcp_new(void);
+struct tcp_pcb *__wrap_tcp_new(void);
+
+struct tcp_pcb *__wrap_tcp_new(void)
+{
+    return has_place() ? __real_tcp_new() : NULL;
 }
 
 /* ---- All of them ---- */

@@ -12,8 +12,8 @@
  *       the connection's
  *   tcp_tmr(), tcp_txnow(), pbuf_free_ooseq(), tcp_netif_ip_addr_changed()
  *       all banks, one after the other
- *   tcp_alloc()
- *       for a newcomer nobody is ended but whom its app has left
+ *   tcp_alloc(), tcp_new(), tcp_new_ip_type()
+ *       for a newcomer nobody is ended but whom its app has left, and half-open connections
  *
  * lwIP's files stay as they are. Whoever else walks all connections uses tcp_banks_next().
  *
@@ -40,6 +40,9 @@ struct tcp_pcb *tcp_banks_next(struct tcp_pcb *pcb);
 /* Select the bank of these ends (IPv4; the address in network byte order), as a segment does that
  * comes in; returns the active connection between them, or NULL. */
 struct tcp_pcb *tcp_banks_find_ip4(uint32_t remote, uint16_t remote_port, uint16_t local_port);
+
+/* End a connection without a word to its peer. */
+void tcp_banks_abandon(struct tcp_pcb *pcb);
 
 /* A hash of these ends, keyed anew at each boot. */
 uint32_t tcp_banks_hash(const ip_addr_t *remote, uint16_t remote_port, uint16_t local_port);

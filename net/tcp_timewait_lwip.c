@@ -1,4 +1,5 @@
 /* TIME-WAIT records and lwIP: connections become records, and records answer segments. */
+#include "tcp_guard.h"
 #include "tcp_timewait.h"
 #include <kernel/time.h>
 #include <lwip/inet_chksum.h>
@@ -65,17 +66,6 @@ static void send_ack(const struct timewait *tw, struct netif *netif)
     pbuf_free(p);
 }
 
-/* lwIP checks it in tcp_input(), which such segments do not come to. */
-static bool checksum_is_right(struct pbuf *p, const struct netif *netif)
-{
-    IF__NETIF_CHECKSUM_ENABLED(netif, NETIF_CHECKSUM_CHECK_TCP)
-    {
-        return ip_chksum_pseudo(p, IP_PROTO_TCP, p->tot_len, ip_current_src_addr(),
-                                ip_current_dest_addr()) == 0;
-    }
-    return true;
-}
-
 bool tcp_timewait_input(struct pbuf *p, struct netif *netif)
 {
     const struct tcp_hdr *tcp = p->payload;
@@ -88,7 +78,7 @@ bool tcp_timewait_input(struct pbuf *p, struct netif *netif)
         timewait_remove(tw);
         return false;
     }
-    if (tw == NULL || header < TCP_HLEN || header > p->tot_len || !checksum_is_right(p, netif))
+    if (tw == NULL || header < TCP_HLEN || header > p->tot_len || !tcp_checksum_is_right(p, netif))
         return false; /* what is broken is lwIP's to count and drop */
     bytes = (u32_t)(p->tot_len - header) + ((flags & (TCP_SYN | TCP_FIN)) != 0);
     switch (timewait_judge(tw, flags, lwip_ntohl(tcp->seqno), bytes)) {

@@ -60,11 +60,15 @@ void lwip_port_free(void *p);
 
 #define PBUF_LINK_ENCAPSULATION_HLEN 12 /* NIC_TX_HEADROOM: virtio's header before each frame */
 
-#define LWIP_ARP           1
-#define ARP_TABLE_SIZE     64 /* hosts of the local net that we talk with at once */
-#define ARP_QUEUEING       1  /* keep more than the last packet while an address is asked for */
-#define ARP_QUEUE_LEN      4  /* held by reference: bounds what an absent host makes us hold */
-#define MEMP_NUM_ARP_QUEUE 64
+#define LWIP_ARP       1
+#define ARP_TABLE_SIZE 64 /* hosts of the local net that we talk with at once */
+#define ARP_QUEUEING   1  /* keep more than the last packet while an address is asked for */
+/* Of an unknown neighbour: as many as a load generator opens connections at once, and about what
+ * Linux keeps (unres_qlen_bytes). lwIP drops the oldest beyond: TCP would send it again after a
+ * second. Held by reference; the pool bounds what absent hosts make us hold: more than SYN-ACKs can
+ * be on their way (TCP_DEFAULT_LISTEN_BACKLOG). */
+#define ARP_QUEUE_LEN      128
+#define MEMP_NUM_ARP_QUEUE 512
 /* While a frame waits for an address, what it refers to may be given up by its app: copied. */
 #define PBUF_NEEDS_COPY(p)    (!((p)->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS))
 #define ETHARP_SUPPORT_VLAN   0 /* tagged frames are not ours: counted as rx_vlan and dropped */
@@ -112,8 +116,8 @@ void lwip_port_free(void *p);
 #define IPV6_REASS_MAXAGE             60 /* s; RFC 8200 §4.5 */
 #define LWIP_ND6_NUM_NEIGHBORS        32
 #define LWIP_ND6_NUM_DESTINATIONS     64
-#define MEMP_NUM_ND6_QUEUE            32
-#define MEMP_NUM_MLD6_GROUP           8 /* one solicited-node group for each address */
+#define MEMP_NUM_ND6_QUEUE            512 /* as MEMP_NUM_ARP_QUEUE; a neighbour may have all */
+#define MEMP_NUM_MLD6_GROUP           8   /* one solicited-node group for each address */
 
 /* ------------------------------------------------------------------ TCP */
 
@@ -146,11 +150,11 @@ void lwip_port_free(void *p);
 #define TCP_MSL             30000 /* ms: TIME_WAIT of 60 s, as Linux */
 
 /* A listener takes at most this many connections that are not accepted yet: what a SYN flood
- * can take of the PCBs. */
+ * can take of the PCBs. Who comes beyond: net/tcp_backlog.h. */
 #define TCP_LISTEN_BACKLOG         1
 #define TCP_DEFAULT_LISTEN_BACKLOG 255
 
-/* Local ports start at a random one (RFC 6056), ISNs are in lwip_hooks.h. */
+/* Local ports are random (RFC 6056): net/ports.c draws anew for each. ISNs are in lwip_hooks.h. */
 #define LWIP_RANDOMIZE_INITIAL_LOCAL_PORTS 1
 
 /* ------------------------------------------------------------------ checksums, statistics */

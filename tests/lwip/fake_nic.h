@@ -44,6 +44,8 @@ struct fake_nic {
 extern struct fake_nic fake_nic;
 extern const uint8_t fake_nic_mac_address[6];
 
+extern bool fake_config_syncookies; /* what the configuration says */
+
 void fake_nic_init(void);
 void fake_nic_clear(void); /* forget what was sent */
 

@@ -83,5 +83,7 @@ int run_predict_tests(void);
 int run_template_tests(void);
 int run_send_tests(void);
 int run_guard_tests(void);
+int run_backlog_tests(void);
+int run_rx_guard_tests(void);
 
 #endif

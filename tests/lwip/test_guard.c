@@ -77,18 +77,77 @@ static void test_mss_outside_of_a_syn(void **state)
     assert_int_equal(glue().tcp_mss_ignored - before.tcp_mss_ignored, 5);
 }
 
-/* A length of 0 or 1, or one beyond the end, ends the list. */
+/* An option without a length, with one of 0 or 1, or beyond the header's end: nobody looks at the
+ * segment. The last two are those that lwIP would read beyond it for. */
+static const uint8_t broken[][8] = {
+    { 5, 0, 2, 4 },
+    { 5, 1, 2, 4 },
+    { 5, 255, 2, 4 },
+    { 2, 0, 0, 1 },
+    { 1, 1, 1, 5, 1, 1, 1 },
+    { 2, 4, 5, 180, 3, 3, 7, 4 },
+    { 1, 1, 1, 1, 1, 1, 1, 2 },
+};
+
 static void test_broken_options(void **state)
 {
-    static const uint8_t options[][4] = {
-        { 5, 0, 2, 4 }, { 5, 1, 2, 4 }, { 5, 255, 2, 4 }, { 1, 1, 1, 2 }, { 2, 0, 0, 1 }
-    };
+    struct stack_stats before = glue();
 
     (void)state;
-    for (unsigned i = 0; i < 5; i++) {
-        acknowledge(c.ack, options[i], 4);
+    for (unsigned i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+        acknowledge(c.ack, broken[i], 8);
         assert_int_equal(app.pcb->mss, 1460);
+        assert_int_equal(glue().tcp_bad_options - before.tcp_bad_options, i + 1);
     }
+    assert_int_equal(fake_nic.sent_count, 0);
+}
+
+static void test_broken_options_in_a_syn(void **state)
+{
+    struct stack_stats before = glue();
+    struct tcp_fields syn = {
+        .sport = 3000, .dport = 80, .flags = SYN, .window = 1000, .seq = 1, .options_len = 8
+    };
+    struct packet k;
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+        syn.options = broken[i];
+        make_tcp(&k, &syn, NULL, 0);
+        input(&k);
+    }
+    assert_int_equal(glue().tcp_bad_options - before.tcp_bad_options,
+                     sizeof(broken) / sizeof(broken[0]));
+    assert_int_equal(fake_nic.sent_count, 0);
+    syn.options = (const uint8_t[]){ 2, 4, 5, 180, 0, 2, 77, 0 }; /* behind an end is no option */
+    make_tcp(&k, &syn, NULL, 0);
+    input(&k);
+    assert_int_equal(parse_tcp(last_sent()).flags, SYN | ACK);
+}
+
+/* The header lies in two buffers: with fragments a peer may do that as it likes (RFC 1858). */
+static void test_header_in_two_fragments(void **state)
+{
+    static const uint8_t options[] = { 1, 1, 1, 1, 2, 4, 2, 24 };
+    struct stack_stats before = glue();
+    struct tcp_fields syn = { .sport = 3001,
+                              .dport = 80,
+                              .flags = SYN,
+                              .window = 1000,
+                              .seq = 1,
+                              .options = options,
+                              .options_len = sizeof(options) };
+    struct packet whole, k;
+
+    (void)state;
+    make_tcp(&whole, &syn, NULL, 0);
+    make_ip(&k, 6, whole.data + 34, 24, 9, 0x2000);
+    input(&k);
+    make_ip(&k, 6, whole.data + 58, 4, 9, 3);
+    input(&k);
+    assert_int_equal(fake_nic.sent_count, 0);
+    assert_int_equal(glue().tcp_bad_options - before.tcp_bad_options, 1);
+    assert_int_equal(fake_nic.buffers_out, 0);
 }
 
 /* A window's worth of segments from its end to its beginning, the last one straddling the end. */
@@ -177,13 +236,173 @@ static void test_ticks_reach_all_banks(void **state)
     assert_int_equal(missed, 0);
 }
 
+/* ---- What may be forged, and what is unacceptable ---- */
+
+static void send_flags(unsigned flags, uint32_t seq, uint32_t ack, size_t len)
+{
+    struct tcp_fields t = {
+        .sport = c.port, .dport = 80, .flags = flags, .window = c.window, .seq = seq, .ack = ack
+    };
+    struct packet k;
+
+    make_tcp(&k, &t, bytes, len);
+    input(&k);
+}
+
+static void assert_sent_acks(unsigned count)
+{
+    assert_int_equal(fake_nic.sent_count, count);
+    for (unsigned i = 0; i < count; i++) {
+        assert_int_equal(parse_tcp(&fake_nic.sent[i]).flags, ACK);
+        assert_int_equal(parse_tcp(&fake_nic.sent[i]).ack, c.seq);
+    }
+    fake_nic_clear();
+}
+
+/* RFC 5961 §3, §4: a thousand resets and SYNs in the window draw one challenge in half a second. */
+static void test_challenges_are_few(void **state)
+{
+    static const unsigned flags[] = { RST, SYN, RST | ACK, SYN | ACK };
+    struct stack_stats before = glue();
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        fake_time_advance(600);
+        fake_nic_clear();
+        for (unsigned n = 1; n <= 1000; n++)
+            send_flags(flags[i], c.seq + n, c.ack, 0);
+        assert_sent_acks(1);
+    }
+    assert_int_equal(glue().tcp_challenge_acks - before.tcp_challenge_acks, 4);
+    assert_int_equal(glue().tcp_acks_skipped - before.tcp_acks_skipped, 4 * 999);
+    send_flags(RST, c.seq - 1, 0, 0); /* outside: nothing at all */
+    send_flags(RST, c.seq + app.pcb->rcv_wnd + 1, 0, 0);
+    assert_sent_acks(0);
+    client_send(&c, ACK, "x", 1); /* it lives, */
+    assert_int_equal(app.received, 1);
+    send_flags(RST, c.seq, 0, 0); /* until it is really reset */
+    assert_null(app.pcb);
+}
+
+/* One connection's limit is not another's. */
+static void test_each_has_its_own_limit(void **state)
+{
+    struct client first = c, second;
+
+    (void)state;
+    send_flags(SYN, c.seq, c.ack, 0);
+    assert_sent_acks(1);
+    client_connect(&second, 46900);
+    fake_nic_clear();
+    c = second;
+    send_flags(SYN, c.seq, c.ack, 0);
+    assert_sent_acks(1);
+    c = first;
+}
+
+/* RFC 5961 §5: data with a number that nobody can mean, or with none, is none of the peer's. */
+static void test_blind_data(void **state)
+{
+    struct stack_stats before = glue();
+    uint32_t max = app.pcb->snd_wnd_max;
+
+    (void)state;
+    send_flags(ACK, c.seq, c.ack + 1, 10);
+    assert_sent_acks(1);
+    send_flags(ACK, c.seq, c.ack + 0x40000000, 10);
+    send_flags(ACK, c.seq, c.ack - max - 1, 10);
+    send_flags(PSH, c.seq, c.ack, 10);
+    send_flags(FIN, c.seq, c.ack, 0);
+    assert_sent_acks(0);
+    assert_int_equal(app.received, 0);
+    assert_int_equal(glue().tcp_bad_acks - before.tcp_bad_acks, 5);
+    assert_int_equal(glue().tcp_challenge_acks - before.tcp_challenge_acks, 1);
+    send_flags(ACK, c.seq, c.ack - max, 10); /* old, but possible */
+    assert_int_equal(app.received, 10);
+    c.seq += 10;
+}
+
+/* Two ends whose ACKs are unacceptable to each other, as QEMU's user network and lwIP may be after
+ * both windows were closed: neither would ever end it. */
+static void test_no_war_of_acks(void **state)
+{
+    struct stack_stats before = glue();
+
+    (void)state;
+    for (unsigned i = 0; i < 1000; i++)
+        send_flags(ACK, c.seq + 300000, c.ack, 0); /* beyond the window */
+    assert_sent_acks(1);
+    fake_time_advance(600);
+    fake_nic_clear();
+    for (unsigned i = 0; i < 1000; i++)
+        send_flags(ACK, c.seq - 1, c.ack, 0); /* a keep-alive probe */
+    assert_sent_acks(1);
+    fake_time_advance(600);
+    fake_nic_clear();
+    app.pcb->rcv_wnd = app.pcb->rcv_ann_wnd = 0;
+    for (unsigned i = 0; i < 1000; i++)
+        send_flags(ACK, c.seq, c.ack, 0); /* all that there can be; lwIP answers it */
+    assert_sent_acks(1);
+    assert_int_equal(glue().tcp_acks_skipped - before.tcp_acks_skipped, 3 * 999);
+}
+
+/* What they say of our data counts, whatever the number is. */
+static void test_news_come_through(void **state)
+{
+    (void)state;
+    tcp_write(app.pcb, bytes, 5000, 0);
+    tcp_output(app.pcb);
+    app.pcb->rcv_wnd = app.pcb->rcv_ann_wnd = 0;
+    for (unsigned i = 1; i <= 5; i++)
+        send_flags(ACK, c.seq + 1, c.ack + 1000 * i, 0);
+    assert_int_equal(app.sent, 5000);
+    for (unsigned i = 1; i <= 5; i++) {
+        app.pcb->snd_wnd = 1000;
+        send_flags(ACK, c.seq, c.ack + 5000, 0); /* a wider window */
+        assert_int_equal(app.pcb->snd_wnd, c.window * 128);
+    }
+}
+
+/* Old data may mean that our ACKs are lost: ten in half a second. */
+static void test_old_data_is_answered(void **state)
+{
+    (void)state;
+    client_send(&c, ACK, bytes, 700);
+    client_send(&c, ACK, bytes, 700);
+    fake_time_advance(600);
+    fake_nic_clear();
+    for (unsigned i = 0; i < 100; i++)
+        send_flags(ACK, c.seq - 1400, c.ack, 700);
+    assert_sent_acks(10);
+    assert_int_equal(app.received, 1400);
+    send_flags(ACK, c.seq - 700, c.ack, 1400); /* half of it is new */
+    assert_int_equal(app.received, 2100);
+    c.seq += 700;
+    fake_time_advance(600);
+    fake_nic_clear();
+    for (unsigned i = 0; i < 100; i++)
+        send_flags(ACK, c.seq + 300000, c.ack, 1000); /* beyond the window */
+    assert_sent_acks(10);
+}
+
 int run_guard_tests(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_mss_outside_of_a_syn),     TEST(test_broken_options),
-        TEST(test_descending_segments),      TEST(test_beyond_a_small_window),
-        TEST(test_part_and_a_closed_window), TEST(test_ticks_reach_all_banks),
+        TEST(test_mss_outside_of_a_syn),
+        TEST(test_broken_options),
+        TEST(test_broken_options_in_a_syn),
+        TEST(test_header_in_two_fragments),
+        TEST(test_descending_segments),
+        TEST(test_beyond_a_small_window),
+        TEST(test_part_and_a_closed_window),
+        TEST(test_ticks_reach_all_banks),
+        TEST(test_challenges_are_few),
+        TEST(test_each_has_its_own_limit),
+        TEST(test_blind_data),
+        TEST(test_no_war_of_acks),
+        TEST(test_news_come_through),
+        TEST(test_old_data_is_answered),
     };
 #undef TEST
 

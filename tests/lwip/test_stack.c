@@ -19,5 +19,7 @@ int main(void)
     failed += run_template_tests();
     failed += run_send_tests();
     failed += run_guard_tests();
+    failed += run_backlog_tests();
+    failed += run_rx_guard_tests();
     return failed;
 }

@@ -51,6 +51,10 @@ void napi_set_defer_us(unsigned us);
 /* "interrupt", "napi", "poll", "adaptive"; NULL past the end. */
 const char *rx_mode_name(unsigned mode);
 
+/* How packets are received at this moment: "interrupt" or "poll", in the adaptive mode also what
+ * lies between the two (rx_policy.h). */
+const char *napi_regime_name(void);
+
 struct napi_stats {
     uint64_t polls, empty_polls, packets;
     uint64_t budget_exhausted;

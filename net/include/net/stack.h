@@ -45,26 +45,37 @@ struct netif *stack_netif(void);
 
 /* What lwIP does not count itself: frames dropped before it sees them, by reason, and sending. */
 struct stack_stats {
-    uint64_t rx_frames;         /* for us, of a kind that we take */
-    uint64_t rx_predicted;      /* not handed to it: TCP as it was expected (net/tcp_predict.h) */
-    uint64_t rx_vlan;           /* 802.1Q or 802.1ad tagged: not ours */
-    uint64_t rx_ethertype;      /* neither IPv4, IPv6 nor ARP */
-    uint64_t rx_other_host;     /* unicast to another MAC */
-    uint64_t rx_truncated;      /* too short for its Ethernet, IP or ARP header */
-    uint64_t rx_held;           /* now: receive buffers that lwIP or the app keeps */
-    uint64_t rx_copied;         /* into the heap: an app holds half of all receive buffers */
-    uint64_t rx_no_memory;      /* dropped: no memory for such a copy */
-    uint64_t rx_reclaims;       /* out-of-order TCP data given up: too many buffers held */
-    uint64_t rx_aborts;         /* connections reset because their app refused too much */
-    uint64_t icmp_limited;      /* ICMP errors not sent: there were too many (icmp_limit.h) */
-    uint64_t icmp6_mtu_ignored; /* Packet Too Big with an MTU that no path has (RFC 8201 §4) */
-    uint64_t tcp_evicted;       /* connections that their app had left, ended to make room */
-    uint64_t tcp_mss_ignored;   /* told outside of a SYN */
-    uint64_t tcp_beyond_window; /* segments dropped that end beyond the window */
-    uint64_t tcp_listen_overflows; /* SYNs dropped: a listener's backlog was full */
-    uint64_t tx_frames;            /* handed to the device */
-    uint64_t tx_templated;         /* of them: headers not made by lwIP (net/tcp_template.h) */
-    uint64_t tx_ring_full;         /* lwIP was told to try again later */
+    uint64_t rx_frames;          /* for us, of a kind that we take */
+    uint64_t rx_predicted;       /* not handed to it: TCP as it was expected (net/tcp_predict.h) */
+    uint64_t rx_vlan;            /* 802.1Q or 802.1ad tagged: not ours */
+    uint64_t rx_ethertype;       /* neither IPv4, IPv6 nor ARP */
+    uint64_t rx_other_host;      /* unicast to another MAC */
+    uint64_t rx_truncated;       /* too short for its Ethernet, IP or ARP header */
+    uint64_t rx_held;            /* now: receive buffers that lwIP or the app keeps */
+    uint64_t rx_copied;          /* into the heap: an app holds half of all receive buffers */
+    uint64_t rx_no_memory;       /* dropped: no memory for such a copy */
+    uint64_t rx_reclaims;        /* out-of-order TCP data given up: too many buffers held */
+    uint64_t rx_aborts;          /* connections reset because their app refused too much */
+    uint64_t rx_split_fragments; /* IP fragments dropped that lay in several buffers */
+    uint64_t rx_split_dhcp;      /* DHCP messages dropped, likewise */
+    uint64_t icmp_limited;       /* ICMP errors not sent: there were too many (icmp_limit.h) */
+    uint64_t icmp_echo_limited;  /* echo requests not answered, likewise */
+    uint64_t icmp6_mtu_ignored;  /* Packet Too Big with an MTU that no path has (RFC 8201 §4) */
+    uint64_t nd6_bad_options;    /* neighbour discovery dropped: options beyond its end */
+    uint64_t nd6_redirects;      /* ignored */
+    uint64_t tcp_bad_options;    /* segments dropped: options beyond the header's end */
+    uint64_t tcp_bad_acks;       /* dropped: no ACK, or one that nobody can mean (RFC 5961 §5) */
+    uint64_t tcp_mss_ignored;    /* told outside of a SYN */
+    uint64_t tcp_beyond_window;  /* segments dropped that end beyond the window */
+    uint64_t tcp_challenge_acks; /* sent where something may be forged (RFC 5961) */
+    uint64_t tcp_acks_skipped;   /* not sent for what was unacceptable: there were too many */
+    uint64_t tcp_evicted;        /* connections that their app had left, ended to make room */
+    uint64_t tcp_listen_overflows;  /* SYNs that found a listener's backlog full */
+    uint64_t tcp_half_open_evicted; /* half-open connections forgotten for a newer one */
+    uint64_t tcp_syncookies_sent, tcp_syncookies_recv, tcp_syncookies_failed;
+    uint64_t tx_frames;     /* handed to the device */
+    uint64_t tx_templated;  /* of them: headers not made by lwIP (net/tcp_template.h) */
+    uint64_t tx_ring_full;  /* lwIP was told to try again later */
     uint64_t tx_copied;     /* into one buffer: too many pieces, no headroom, or fragments of TCP */
     uint64_t tx_cuts;       /* super-segments cut in two (net/tcp_cut.h) */
     uint64_t tx_cut_copied; /* of these, with a part that was copied */
@@ -72,6 +83,7 @@ struct stack_stats {
     uint64_t tx_no_device;  /* no NIC, or one that does not come back */
 };
 void stack_stats(struct stack_stats *out);
-void stack_reset_stats(void); /* all but rx_held. Bottom half */
+void stack_nic_stats(struct nic_stats *out); /* zeros without a NIC */
+void stack_reset_stats(void);                /* all but rx_held. Bottom half */
 
 #endif
