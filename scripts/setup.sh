@@ -7,16 +7,18 @@
 set -eu
 
 # Debian packages, and for machines without dpkg the commands and files that stand for them.
-BUILD_PACKAGES="gcc binutils libc6-dev make git gnu-efi mtools gdisk dosfstools tar xz-utils
+BUILD_PACKAGES="gcc binutils libc6-dev make git gnu-efi mtools gdisk dosfstools tar xz-utils media-types
     ca-certificates"
-BUILD_NEEDS="gcc make git mformat mcopy sgdisk mkfs.fat tar xz /usr/include/efi/efi.h"
+BUILD_NEEDS="gcc make git mformat mcopy sgdisk mkfs.fat tar xz sha256sum /usr/include/efi/efi.h"
 RUN_PACKAGES="qemu-system-x86 ovmf"
 RUN_NEEDS="qemu-system-x86_64"
 TEST_PACKAGES="libcmocka-dev check pkg-config python3 python3-pytest python3-pytest-xdist
     python3-scapy python3-jsonschema python3-pyflakes curl clang-format clang-tidy cppcheck
-    shellcheck iproute2 util-linux cpio python3-matplotlib wrk"
+    shellcheck iproute2 util-linux cpio python3-matplotlib wrk chromium chromium-driver
+    clang libclang-rt-14-dev libpcap-dev tcpdump"
 TEST_NEEDS="pkg-config python3 curl ip unshare cpio wrk clang-format clang-tidy cppcheck shellcheck
-    /usr/include/cmocka.h /usr/include/check.h"
+    chromium chromedriver clang tcpdump
+    /usr/include/cmocka.h /usr/include/check.h /usr/include/pcap/pcap.h"
 BENCH_PACKAGES="libc6-dev python3 python3-matplotlib python3-scapy iproute2 util-linux mtools cpio
     xz-utils wrk"
 BENCH_NEEDS="python3 ip unshare taskset cpio xz wrk"

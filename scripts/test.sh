@@ -1,8 +1,9 @@
 #!/bin/bash
 # The whole test suite: scripts/test.sh
 #
-# Set-up, host unit tests, lwIP's own tests, the image, QEMU tests, lint. A part that breaks does
-# not keep the others from running. The last line is "N passed, N failed", the sum of all parts.
+# Set-up, the image, host unit tests, lwIP's own tests, fuzzing, QEMU tests, instruction counts, lint.
+# A part that breaks does not keep the others from running. The last line is "N passed, N failed", the
+# sum of all parts.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -62,9 +63,24 @@ part() { # part NAME COMMAND...
 part image "$MAKE" -j"$JOBS" --no-print-directory image
 part check "$MAKE" -j"$JOBS" --no-print-directory check
 part check-lwip "$MAKE" -j"$JOBS" --no-print-directory check-lwip
+part fuzz-targets "$MAKE" -j"$JOBS" --no-print-directory fuzz-targets
+
+# The fuzzers take what the QEMU tests leave of the CPUs while guests halt and wait.
+setsid nice -n 19 "$MAKE" --no-print-directory check-fuzz > "$LOGS/fuzz-output.log" 2>&1 &
+fuzz=$!
+trap 'kill -- "-$fuzz" 2> /dev/null' EXIT
+fuzz_result() {
+    cat "$LOGS/fuzz-output.log"
+    return "$fuzz_status"
+}
+
 part check-qemu "$MAKE" --no-print-directory check-qemu
 part check-instructions "$MAKE" --no-print-directory check-instructions
 part lint "$MAKE" --no-print-directory lint
+wait "$fuzz"
+fuzz_status=$?
+trap - EXIT
+part check-fuzz fuzz_result
 
 echo
 for name in "${broken[@]}"; do echo "FAILED: $name"; done

@@ -9,14 +9,15 @@
  * behind the TCP header. Copied is only the part of a request head that ends in the middle of a
  * segment, so that a slow sender never sits on the NIC's buffers (conn_gather).
  *
- *     accept -> IDLE -> (HEAD ->) ANSWERING -> (BODY ->) IDLE ...     keep-alive
- *                  \__________________\______-> LINGERING -> released
+ *     accept -> IDLE -> (HEAD ->) (BODY ->) (MAKING ->) ANSWERING -> IDLE ...     keep-alive
+ *                  \_______________________________________\-> LINGERING -> released
  *
  * Requests are answered one after the other. While a response waits for room in the send buffer
  * what else arrives stays where it is, its window not reopened: a client that pipelines and does
  * not read stops itself.
  */
 #include "conn.h"
+#include "clients.h"
 #include <apps/app.h>
 #include <drivers/trace.h>
 #include <kernel/context.h>
@@ -50,6 +51,8 @@ static void conn_free(struct conn *conn)
         pbuf_free(conn->in);
     conn->in = NULL;
     conn_account_held(conn);
+    answer_drop(conn);
+    client_leave(conn->client);
     kfree(conn->head);
     kfree(conn);
     httpd.stats.active--;
@@ -119,7 +122,7 @@ static void conn_answered(struct conn *conn)
     if (conn->persistence == RESPONSE_CLOSE)
         conn_linger(conn);
     else
-        conn_enter(conn, conn->body_left > 0 ? CONN_BODY : CONN_IDLE);
+        conn_enter(conn, CONN_IDLE);
 }
 
 /* Go as far as the input and the send buffer allow. */
@@ -130,12 +133,14 @@ static void conn_advance(struct conn *conn)
             if (!conn_answer(conn))
                 return;
             conn_answered(conn);
-        } else if (conn->state == CONN_BODY && (conn->in != NULL || conn->body_left == 0)) {
-            conn_skip_body(conn);
+        } else if (conn->state == CONN_MAKING) {
+            return;
         } else if (conn->in == NULL) {
             if (!conn->peer_closed)
                 return;
             conn_linger(conn); /* a half-closed peer has had all its answers */
+        } else if (conn->state == CONN_BODY) {
+            conn_skip_body(conn);
         } else {
             conn_next_request(conn);
         }
@@ -199,7 +204,7 @@ static err_t conn_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err
         conn->peer_closed = true;
         return conn_run(conn);
     }
-    if (conn->state == CONN_ANSWERING && !conn_may_hold(conn, p))
+    if ((conn->state == CONN_ANSWERING || conn->state == CONN_MAKING) && !conn_may_hold(conn, p))
         return ERR_MEM;
     p = copies_receive(p);
     if (conn->in != NULL)
@@ -220,6 +225,7 @@ static err_t conn_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
     if (conn->state != CONN_ANSWERING && conn->state != CONN_LINGERING)
         return ERR_OK; /* nothing waits for this */
     conn->since_ns = time_ns();
+    conn->moved += len;
     return conn_run(conn);
 }
 
@@ -239,27 +245,31 @@ static err_t conn_poll_lingering(struct conn *conn, uint64_t age_ns)
 static err_t conn_poll(void *arg, struct tcp_pcb *pcb)
 {
     struct conn *conn = arg;
-    uint64_t age_ns = time_ns() - conn->since_ns;
-    bool late = age_ns > httpd.settings.header_timeout_ns;
-    bool idle = age_ns > httpd.settings.idle_timeout_ns;
 
     (void)pcb;
     if (conn->state == CONN_LINGERING)
-        return conn_poll_lingering(conn, age_ns);
-    if (conn->state == CONN_ANSWERING && idle) {
+        return conn_poll_lingering(conn, time_ns() - conn->since_ns);
+    switch (conn_deadlines(conn)) {
+    case CONN_GO_ON:
+        break;
+    case CONN_CLOSE:
+        httpd.stats.idle_closed++;
+        conn_linger(conn);
+        break;
+    case CONN_TIMEOUT:
+        conn_forget_head(conn);
+        conn_refuse(conn, 408, true);
+        break;
+    case CONN_ABORT:
         httpd.stats.stalled++;
         return conn_abort(conn);
     }
-    if (conn->state == CONN_IDLE && idle) {
-        httpd.stats.idle_closed++;
-        conn_linger(conn);
-    } else if (conn->state == CONN_HEAD && late) {
-        conn_forget_head(conn);
-        conn_refuse(conn, 408, true);
-    } else if (conn->state == CONN_BODY && late) {
-        conn_linger(conn);
-    }
     return conn_run(conn);
+}
+
+void conn_kick(struct conn *conn)
+{
+    conn_run(conn);
 }
 
 /* The pcb is gone already: reset by the peer, given up, or (ERR_CLSD) closed in good order. */
@@ -270,14 +280,33 @@ static void conn_err(void *arg, err_t err)
     conn_free(arg);
 }
 
+/* A connection's memory, counted in; NULL: refused. */
+static struct conn *conn_new(const struct tcp_pcb *pcb)
+{
+    unsigned per_address = httpd.settings.max_per_address;
+    struct conn *conn;
+
+    if (httpd.stats.active >= httpd.settings.max_connections)
+        return NULL;
+    conn = kzalloc(sizeof(*conn));
+    if (conn == NULL || per_address == 0)
+        return conn;
+    conn->client = client_enter(&pcb->remote_ip, per_address);
+    if (conn->client != NULL)
+        return conn;
+    kfree(conn);
+    return NULL;
+}
+
 err_t conn_accept(void *arg, struct tcp_pcb *pcb, err_t err)
 {
-    struct conn *conn;
+    struct conn *conn = NULL;
 
     (void)arg;
     ASSERT_BOTTOM_HALF();
-    if (err != ERR_OK || pcb == NULL || httpd.stats.active >= httpd.settings.max_connections ||
-        (conn = kzalloc(sizeof(*conn))) == NULL) {
+    if (err == ERR_OK && pcb != NULL)
+        conn = conn_new(pcb);
+    if (conn == NULL) {
         httpd.stats.refused++;
         return ERR_MEM; /* lwIP resets the connection, if there is one */
     }

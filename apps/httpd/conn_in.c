@@ -1,14 +1,12 @@
 /*
  * Requests come in: parsed where the NIC wrote them, unless a head spans segments.
  */
+#include "access_log.h"
+#include "admin.h"
 #include "conn.h"
-#include "http_request.h"
 #include <kernel/kmalloc.h>
 #include <kernel/lib.h>
 #include <string.h>
-
-/* A request's body is of no use to GET: up to this much is read past, else we close. */
-#define BODY_DISCARD_MAX (64u << 10)
 
 void conn_consume(struct conn *conn, size_t n)
 {
@@ -25,41 +23,69 @@ void conn_consume(struct conn *conn, size_t n)
         conn->in = pbuf_free_header(conn->in, (u16_t)n);
 }
 
-static const struct response *find_response(const struct http_request *request)
+/* A body that is posted to be thrown away: http_discard. */
+static bool is_to_discard(const struct http_request *request)
+{
+    const char *path = httpd.settings.discard;
+
+    return path != NULL && request->method == HTTP_POST && request->target_len == strlen(path) &&
+           memcmp(request->target, path, request->target_len) == 0;
+}
+
+/* Neither GET nor HEAD. */
+static RARE const struct response *other_method(struct conn *conn,
+                                                const struct http_request *request)
+{
+    if (is_to_discard(request))
+        return response_for_status(200);
+    if (is_admin(request))
+        return admin_respond(conn, request);
+    if (request->method == HTTP_OTHER)
+        return response_for_status(501);
+    return response_for_status(request->method == HTTP_OPTIONS ? 204 : 405);
+}
+
+/* Not in the site. */
+static RARE const struct response *no_such_target(struct conn *conn,
+                                                  const struct http_request *request, int status)
+{
+    if (is_admin(request))
+        return admin_respond(conn, request);
+    return status == 400 ? response_for_status(400) : httpd.site.not_found;
+}
+
+/* A request with conditions, or a response that is none. */
+static RARE const struct response *not_plain(struct conn *conn, const struct http_request *request,
+                                             const struct response *response)
+{
+    if (response->status == 301)
+        return answer_redirect(conn, request, response);
+    return answer_select(conn, request, response);
+}
+
+static const struct response *find_response(struct conn *conn, const struct http_request *request)
 {
     const struct response *response;
     int status;
 
     if (unlikely(request->method != HTTP_GET && request->method != HTTP_HEAD))
-        return response_for_status(405);
+        return other_method(conn, request);
     response = site_find_target(&httpd.site, request->target, request->target_len, &status);
-    if (likely(response != NULL))
-        return response;
-    return status == 400 ? response_for_status(400) : httpd.site.not_found;
+    if (unlikely(response == NULL))
+        return no_such_target(conn, request, status);
+    if (unlikely(request->conditional || response->status != 200))
+        return not_plain(conn, request, response);
+    return response;
 }
 
-/* A body that is posted to be thrown away: of any length, but of a known one. */
-static bool is_to_discard(const struct http_request *request)
+static enum response_persistence persistence(const struct conn *conn,
+                                             const struct http_request *request)
 {
-    const char *path = httpd.settings.discard;
+    unsigned most = httpd.settings.max_requests;
 
-    return path != NULL && !request->chunked && !request->expects_continue &&
-           request->target_len == strlen(path) &&
-           memcmp(request->target, path, request->target_len) == 0;
-}
-
-static enum response_persistence persistence(const struct http_request *request, bool keep)
-{
-    if (!keep)
+    if (!request->keep_alive || (unlikely(most != 0) && conn->requests >= most))
         return RESPONSE_CLOSE;
     return request->minor == 0 ? RESPONSE_KEEP_HTTP10 : RESPONSE_KEEP;
-}
-
-/* Its end is far or unknown, or it may not come: answer, and close. */
-static bool has_body_to_avoid(const struct http_request *request)
-{
-    return request->chunked || request->expects_continue ||
-           request->content_length > BODY_DISCARD_MAX;
 }
 
 static void conn_request(struct conn *conn, const struct http_request *request)
@@ -67,22 +93,23 @@ static void conn_request(struct conn *conn, const struct http_request *request)
     const struct response *response;
 
     httpd.stats.requests++;
-    conn->body_left = request->content_length;
-    if (unlikely(request->method == HTTP_POST) && is_to_discard(request)) {
-        conn->persistence = persistence(request, request->keep_alive);
-        conn->answer_later = true;
-        conn_enter(conn, CONN_BODY);
-        return;
-    }
-    response = find_response(request);
-    conn_start_response(conn, response,
-                        persistence(request, request->keep_alive && !has_body_to_avoid(request)),
-                        request->method != HTTP_HEAD);
+    conn->requests++;
+    response = find_response(conn, request);
+    conn_set_response(conn, response, persistence(conn, request), request->method != HTTP_HEAD);
+    if (unlikely(request->chunked || request->content_length > 0))
+        conn_expect_body(conn, request, is_to_discard(request));
+    else if (unlikely(admin_is_making(conn)))
+        conn_enter(conn, CONN_MAKING);
+    else
+        conn_start_response(conn);
+    access_log(conn, request);
 }
 
 void conn_refuse(struct conn *conn, unsigned status, bool with_body)
 {
-    conn_start_response(conn, response_for_status(status), RESPONSE_CLOSE, with_body);
+    answer_drop(conn);
+    conn_set_response(conn, response_for_status(status), RESPONSE_CLOSE, with_body);
+    conn_start_response(conn);
 }
 
 /* Where the first empty line in text[0..len) ends, or 0. What is before `from` holds none. */
@@ -108,15 +135,17 @@ static size_t find_head_end(const char *text, size_t from, size_t len)
  */
 static __attribute__((noinline)) int conn_gather(struct conn *conn, struct http_request *request)
 {
+    size_t most = httpd.settings.limits.head_bytes;
+
     if (conn->head == NULL)
-        conn->head = kmalloc(HTTP_HEAD_MAX);
+        conn->head = kmalloc(most);
     if (conn->head == NULL) {
-        request->method = HTTP_OTHER;
+        *request = (struct http_request){ .method = HTTP_OTHER };
         return -503;
     }
     while (conn->in != NULL) {
         size_t old = conn->head_len;
-        size_t n = MIN((size_t)conn->in->len, HTTP_HEAD_MAX - old);
+        size_t n = MIN((size_t)conn->in->len, most - old);
         size_t end;
         int r;
 
@@ -124,9 +153,9 @@ static __attribute__((noinline)) int conn_gather(struct conn *conn, struct http_
         end = find_head_end(conn->head, old >= 2 ? old - 2 : 0, old + n);
         conn->head_len = end != 0 ? end : old + n;
         conn_consume(conn, conn->head_len - old);
-        if (end == 0 && conn->head_len < HTTP_HEAD_MAX)
+        if (end == 0 && conn->head_len < most)
             continue;
-        r = http_request_parse(conn->head, conn->head_len, request);
+        r = http_request_parse(conn->head, conn->head_len, &httpd.settings.limits, request);
         if (r != 0)
             return r;
         if (end != 0)
@@ -148,39 +177,23 @@ void conn_next_request(struct conn *conn)
     int in_place = 0, r;
 
     if (conn->head_len == 0)
-        in_place = http_request_parse(conn->in->payload, conn->in->len, &request);
+        in_place =
+            http_request_parse(conn->in->payload, conn->in->len, &httpd.settings.limits, &request);
     r = in_place != 0 ? in_place : conn_gather(conn, &request);
     if (r == 0) {
         if (conn->state == CONN_IDLE)
             conn_enter(conn, CONN_HEAD);
         return;
     }
-    if (likely(r > 0))
+    if (likely(r > 0)) {
         conn_request(conn, &request);
-    else
+    } else {
         conn_refuse(conn, (unsigned)-r, request.method != HTTP_HEAD);
+        access_log(conn, request.line.at != NULL ? &request : NULL);
+    }
     /* Only now: the request's target points into the buffer. */
     if (in_place > 0)
         conn_consume(conn, (size_t)in_place);
     if (unlikely(conn->head != NULL))
         conn_forget_head(conn);
-}
-
-void conn_skip_body(struct conn *conn)
-{
-    if (conn->in != NULL) {
-        size_t n = MIN(conn->body_left, (uint64_t)conn->in->tot_len);
-
-        conn_consume(conn, n);
-        conn->body_left -= n;
-    }
-    if (conn->answer_later)
-        conn->since_ns = time_ns(); /* it may take its time, as long as something comes */
-    if (conn->body_left > 0)
-        return;
-    if (conn->answer_later)
-        conn_start_response(conn, response_for_status(200), conn->persistence, true);
-    else
-        conn_enter(conn, CONN_IDLE);
-    conn->answer_later = false;
 }

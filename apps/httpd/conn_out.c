@@ -8,16 +8,34 @@
 #include <net/copies.h>
 #include <net/tcp_send.h>
 
-void conn_start_response(struct conn *conn, const struct response *response,
-                         enum response_persistence persistence, bool with_body)
+void conn_set_response(struct conn *conn, const struct response *response,
+                       enum response_persistence persistence, bool with_body)
 {
     conn->response = response;
     conn->persistence = persistence;
+    conn->with_body = with_body;
+}
+
+void conn_start_response(struct conn *conn)
+{
+    if (unlikely(conn->response == NULL)) { /* no memory for it */
+        answer_drop(conn);
+        conn->response = response_for_status(503);
+        conn->persistence = RESPONSE_CLOSE;
+    }
+    if (unlikely(conn->answer != NULL))
+        answer_start(conn);
     conn->head_written = false;
-    conn->out = response->body;
-    conn->out_left = with_body ? response->body_bytes : 0;
-    httpd.stats.responses[response->status / 100]++;
+    conn->out = conn->response->body;
+    conn->out_left = conn->with_body ? conn->response->body_bytes : 0;
+    httpd.stats.responses[conn->response->status / 100]++;
     conn_enter(conn, CONN_ANSWERING);
+}
+
+void conn_sent_bytes(struct conn *conn, uint64_t bytes)
+{
+    conn->unacked += bytes;
+    httpd.stats.bytes += bytes;
 }
 
 /* tcp_write(), with the books kept; false: no room or memory now, nothing was written. */
@@ -26,8 +44,7 @@ static bool conn_write(struct conn *conn, const void *data, size_t len, u8_t fla
     if (len > tcp_sndbuf(conn->pcb) || copies_write(conn->pcb, data, (u16_t)len, flags) != ERR_OK)
         return false;
     trace_point(TRACE_RESPONSE);
-    conn->unacked += len;
-    httpd.stats.bytes += len;
+    conn_sent_bytes(conn, len);
     return true;
 }
 
@@ -65,11 +82,10 @@ static bool conn_write_head(struct conn *conn)
     if (taken < 0)
         return false;
     trace_point(TRACE_RESPONSE);
+    conn_sent_bytes(conn, bytes + (uint64_t)taken);
     conn->head_written = true;
     conn->out += taken;
     conn->out_left -= (uint64_t)taken;
-    conn->unacked += bytes + (uint64_t)taken;
-    httpd.stats.bytes += bytes + (uint64_t)taken;
     return true;
 }
 
@@ -77,8 +93,13 @@ bool conn_answer(struct conn *conn)
 {
     if (!conn->head_written && !conn_write_head(conn))
         return false;
-    while (conn->out_left > 0)
-        if (!conn_write_body(conn))
+    for (;;) {
+        while (conn->out_left > 0)
+            if (!conn_write_body(conn))
+                return false;
+        if (likely(conn->answer == NULL))
+            return true;
+        if (!answer_continue(conn))
             return false;
-    return true;
+    }
 }

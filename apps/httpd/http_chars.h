@@ -16,18 +16,17 @@ enum http_chars {
     /* What a target may hold: all that is visible, but for '#' and characters that no user agent
      * sends raw. Some that RFC 3986 wants encoded ({ } | ^ `) do come from browsers, and stay. */
     HTTP_TARGET = 4,
-    /* uri-host [ ":" port ] (RFC 3986 §3.2.2), loosely; excludes userinfo. A part of VALUE. */
-    HTTP_AUTHORITY = 8,
+    HTTP_REG_NAME = 8, /* a host's name, but for escapes (RFC 3986 §3.2.2); a part of VALUE */
 };
 
 /* clang-format off */
 static const uint8_t http_class[256] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    2, 15, 2, 3, 15, 15, 15, 15, 14, 14, 15, 15, 14, 15, 15, 6,
-    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 14, 14, 2, 14, 2, 6,
+    2, 15, 2, 3, 15, 7, 15, 15, 14, 14, 15, 15, 14, 15, 15, 6,
+    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 6, 14, 2, 14, 2, 6,
     6, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15,
-    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 14, 2, 14, 7, 15,
+    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 6, 2, 6, 7, 15,
     7, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15,
     15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 6, 7, 6, 15, 0,
     [128 ... 255] = HTTP_VALUE,

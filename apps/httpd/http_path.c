@@ -1,33 +1,23 @@
 /* Paths: see http_path.h. Sources: RFC 3986 §2.1 (escapes), §3.3 (path), §5.2.4 (dot segments). */
 #include "http_path.h"
+#include "http_escape.h"
 #include <kernel/lib.h>
 #include <string.h>
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* The next byte of the path, decoded, or -1 at its end, or -400. */
 static int next_byte(const char *s, size_t len, size_t *at)
 {
-    int hi, lo;
+    int byte;
 
     if (*at == len || s[*at] == '?')
         return -1;
+    if (s[*at] == '\0')
+        return -400; /* the parser lets none through */
     if (s[*at] != '%')
         return (unsigned char)s[(*at)++];
-    if (len - *at < 3)
-        return -400;
-    hi = hex_digit(s[*at + 1]);
-    lo = hex_digit(s[*at + 2]);
-    if (hi < 0 || lo < 0 || (hi == 0 && lo == 0))
-        return -400;
+    byte = http_escape(s + *at, len - *at);
     *at += 3;
-    return hi << 4 | lo;
+    return byte < 0 ? -400 : byte;
 }
 
 /*

@@ -7,6 +7,7 @@
  */
 #include "http_request.h"
 #include "bytes.h"
+#include "http_authority.h"
 #include "http_chars.h"
 #include <kernel/lib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #define RARE __attribute__((noinline, cold))
 
 struct parser {
+    const struct http_limits *limits;
     const char *end;   /* of what may be looked at: the data, or the limit on a head */
     bool more_to_come; /* end is the data's end: running into it means "incomplete" */
     int result;        /* 0 for incomplete, or minus a status */
@@ -66,6 +68,23 @@ static RARE const char *line_is_cut(struct parser *parser, const char *end)
     return end < parser->end ? refuse(parser, 414) : out_of_data(parser, 414);
 }
 
+static enum http_method which_method(const char *name, size_t len)
+{
+    static const struct {
+        const char *name;
+        enum http_method method;
+    } known[] = {
+        { "GET", HTTP_GET },       { "HEAD", HTTP_HEAD },   { "OPTIONS", HTTP_OPTIONS },
+        { "POST", HTTP_POST },     { "PUT", HTTP_KNOWN },   { "DELETE", HTTP_KNOWN },
+        { "CONNECT", HTTP_KNOWN }, { "TRACE", HTTP_KNOWN }, { "PATCH", HTTP_KNOWN },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        if (strlen(known[i].name) == len && memcmp(known[i].name, name, len) == 0)
+            return known[i].method;
+    return HTTP_OTHER;
+}
+
 static RARE const char *parse_any_method(struct parser *parser, const char *start, const char *end,
                                          struct http_request *out)
 {
@@ -75,17 +94,12 @@ static RARE const char *parse_any_method(struct parser *parser, const char *star
     if (start == end)
         return out_of_data(parser, 431); /* nothing but empty lines */
     if (len > METHOD_MAX)
-        return refuse(parser, 400);
+        return refuse(parser, 501); /* longer than any (RFC 9112 §3) */
     if (at == end)
         return line_is_cut(parser, end);
     if (len == 0 || *at != ' ')
         return refuse(parser, 400);
-    if (len == 3 && memcmp(start, "GET", 3) == 0)
-        out->method = HTTP_GET; /* and nothing behind it yet */
-    else if (len == 4 && memcmp(start, "HEAD", 4) == 0)
-        out->method = HTTP_HEAD;
-    else if (len == 4 && memcmp(start, "POST", 4) == 0)
-        out->method = HTTP_POST;
+    out->method = which_method(start, len);
     /* For the forms of target that one method alone may use (RFC 9112 §3.2.3, §3.2.4). */
     out->target = start;
     out->target_len = len;
@@ -101,60 +115,60 @@ static const char *parse_method(struct parser *parser, const char *at, const cha
     return at + 4;
 }
 
-static bool is_authority(const char *s, size_t len)
+/* authority/path?query: the path's start, or NULL when it is not of that form. */
+static const char *skip_authority(const char *authority, const char *end)
 {
-    return http_skip(s, s + len, HTTP_AUTHORITY) == s + len;
-}
+    const char *s = authority;
 
-/* http://authority/path?query: the path's start, or NULL when it is not of that form. */
-static const char *skip_authority(const char *s, const char *end)
-{
-    size_t len = (size_t)(end - s);
-    const char *authority;
-
-    if (len > 7 && same_name(s, "http://", 7))
-        s += 7;
-    else if (len > 8 && same_name(s, "https://", 8))
-        s += 8;
-    else
-        return NULL;
-    authority = s;
     while (s < end && *s != '/' && *s != '?')
         s++;
-    return s > authority && is_authority(authority, (size_t)(s - authority)) ? s : NULL;
+    return s > authority && http_is_authority(authority, (size_t)(s - authority)) ? s : NULL;
 }
 
-/* The three forms of RFC 9112 §3.2 that are not a path. out->target is the method's text. */
-static bool parse_target_form(const char *start, size_t len, struct http_request *out)
+/* absolute-form (RFC 9112 §3.2.2): 0, or a status. */
+static int parse_absolute(const char *start, size_t len, struct http_request *out)
 {
-    const char *method = out->target;
-    size_t method_len = out->target_len;
-    const char *path;
+    const char *end = start + len, *path;
 
-    out->target = start;
-    out->target_len = 0;
-    if (len == 1 && *start == '*')
-        return method_len == 7 && memcmp(method, "OPTIONS", 7) == 0;
-    if (method_len == 7 && memcmp(method, "CONNECT", 7) == 0)
-        return is_authority(start, len);
-    path = skip_authority(start, start + len); /* absolute-form */
+    if (len > 8 && same_name(start, "https://", 8))
+        return 421; /* RFC 9110 §7.4: it did not come over a secured connection */
+    if (len <= 7 || !same_name(start, "http://", 7))
+        return 400;
+    path = skip_authority(start + 7, end);
     if (path == NULL)
-        return false;
+        return 400;
     out->target = path;
-    out->target_len = (size_t)(start + len - path);
+    out->target_len = (size_t)(end - path);
     if (out->target_len == 0 || *path == '?') { /* an empty path means "/" (RFC 9110 §4.2.3) */
         out->target = "/";
         out->target_len = 1;
     }
-    return true;
+    return 0;
+}
+
+/* The three forms of RFC 9112 §3.2 that are not a path: 0, or a status. out->target is the method's
+ * text. */
+static int parse_target_form(const char *start, size_t len, struct http_request *out)
+{
+    const char *method = out->target;
+    size_t method_len = out->target_len;
+
+    out->target = start;
+    out->target_len = 0;
+    if (len == 1 && *start == '*')
+        return method_len == 7 && memcmp(method, "OPTIONS", 7) == 0 ? 0 : 400;
+    if (method_len == 7 && memcmp(method, "CONNECT", 7) == 0)
+        return http_is_authority(start, len) ? 0 : 400;
+    return parse_absolute(start, len, out);
 }
 
 static RARE const char *parse_other_target(struct parser *parser, const char *start, const char *at,
                                            struct http_request *out)
 {
-    if (at == start || *at != ' ' || !parse_target_form(start, (size_t)(at - start), out))
-        return refuse(parser, 400);
-    return at + 1;
+    int status =
+        at == start || *at != ' ' ? 400 : parse_target_form(start, (size_t)(at - start), out);
+
+    return status == 0 ? at + 1 : refuse(parser, status);
 }
 
 static const char *parse_target(struct parser *parser, const char *start, const char *end,
@@ -207,41 +221,78 @@ static const char *parse_request_line(struct parser *parser, const char *at,
                                       struct http_request *out)
 {
     /* One byte beyond the line's limit is a CR at best. */
-    const char *end =
-        parser->end - at > HTTP_REQUEST_LINE_MAX + 1 ? at + HTTP_REQUEST_LINE_MAX + 1 : parser->end;
+    size_t room = parser->limits->line_bytes + 1;
+    const char *start = at, *end = (size_t)(parser->end - at) > room ? at + room : parser->end;
 
     at = parse_method(parser, at, end, out);
     if (at != NULL)
         at = parse_target(parser, at, end, out);
     if (at == NULL)
         return NULL;
-    if (unlikely(!is_last(at, end, "HTTP/1.1")))
-        return parse_version(parser, at, end, out);
-    out->minor = 1;
-    return at + 10;
+    if (likely(is_last(at, end, "HTTP/1.1"))) {
+        out->minor = 1;
+        at += 10;
+    } else {
+        at = parse_version(parser, at, end, out);
+        if (at == NULL)
+            return NULL;
+    }
+    out->line = (struct http_text){ .at = start, .len = (size_t)(at - 2 - start) };
+    return at;
 }
 
 /* ---------------------------------------------------------------- the fields */
 
-enum field { FIELD_OTHER, HOST, EXPECT, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING };
-
-/* The fields that framing and persistence depend on; all others are no matter of ours. */
-static enum field which_field(const char *name, size_t len)
+/* The fields that framing, persistence and what is answered depend on; all others are no matter of
+ * ours. */
+static enum http_field which_field(const char *name, size_t len)
 {
+#define IS(text, field)                                                                            \
+    if (same_name(name, text, sizeof(text) - 1))                                                   \
+    return field
     switch (len) {
     case 4:
-        return same_name(name, "host", 4) ? HOST : FIELD_OTHER;
+        IS("host", HTTP_HOST);
+        break;
+    case 5:
+        IS("range", HTTP_RANGE);
+        break;
     case 6:
-        return same_name(name, "expect", 6) ? EXPECT : FIELD_OTHER;
+        IS("expect", HTTP_EXPECT);
+        IS("origin", HTTP_ORIGIN);
+        break;
+    case 7:
+        IS("referer", HTTP_REFERER);
+        break;
+    case 8:
+        IS("if-range", HTTP_IF_RANGE);
+        IS("if-match", HTTP_IF_MATCH);
+        break;
     case 10:
-        return same_name(name, "connection", 10) ? CONNECTION : FIELD_OTHER;
+        IS("connection", HTTP_CONNECTION);
+        IS("user-agent", HTTP_USER_AGENT);
+        break;
+    case 13:
+        IS("if-none-match", HTTP_IF_NONE_MATCH);
+        IS("authorization", HTTP_AUTHORIZATION);
+        break;
     case 14:
-        return same_name(name, "content-length", 14) ? CONTENT_LENGTH : FIELD_OTHER;
+        IS("content-length", HTTP_CONTENT_LENGTH);
+        IS("sec-fetch-site", HTTP_SEC_FETCH_SITE);
+        break;
+    case 15:
+        IS("accept-encoding", HTTP_ACCEPT_ENCODING);
+        break;
     case 17:
-        return same_name(name, "transfer-encoding", 17) ? TRANSFER_ENCODING : FIELD_OTHER;
-    default:
-        return FIELD_OTHER;
+        IS("transfer-encoding", HTTP_TRANSFER_ENCODING);
+        IS("if-modified-since", HTTP_IF_MODIFIED_SINCE);
+        break;
+    case 19:
+        IS("if-unmodified-since", HTTP_IF_UNMODIFIED_SINCE);
+        break;
     }
+#undef IS
+    return HTTP_FIELD_OTHER;
 }
 
 /* 1*DIGIT that fits (RFC 9110 §8.6). The list form "5, 5" is refused too: nobody means it. */
@@ -298,9 +349,36 @@ static void parse_connection(struct parser *parser, const char *s, size_t len)
     }
 }
 
-/* Whether it may stand there, with that value. */
-static bool take_field(struct parser *parser, enum field field, const char *value, const char *stop,
-                       struct http_request *out)
+/* Note where a value stands. */
+static void note(struct http_request *out, enum http_field field, const char *value, size_t len)
+{
+    if (unlikely(out->noted == HTTP_NOTES_MAX))
+        return;
+    out->conditional |= field >= HTTP_RANGE && field <= HTTP_ACCEPT_ENCODING;
+    out->notes[out->noted++] =
+        (struct http_note){ .field = field, .value = { .at = value, .len = len } };
+}
+
+/*
+ * "chunked" alone (RFC 9112 §6.1, §7.1): another coding in front of it we do not know (501), and
+ * without it at the end nobody knows where the body ends (400). A second field would make a list of
+ * it.
+ */
+static int take_coding(struct http_request *out, const char *value, size_t len)
+{
+    bool ends_well = len >= 7 && same_name(value + len - 7, "chunked", 7);
+
+    if (!ends_well || out->chunked)
+        return -400;
+    if (len > 7)
+        return value[len - 8] == ',' || value[len - 8] == ' ' ? -501 : -400;
+    out->chunked = true;
+    return 0;
+}
+
+/* Whether it may stand there, with that value: 0, or minus a status. */
+static int take_field(struct parser *parser, enum http_field field, const char *value,
+                      const char *stop, struct http_request *out)
 {
     size_t len;
     bool again;
@@ -308,42 +386,45 @@ static bool take_field(struct parser *parser, enum field field, const char *valu
     trim(&value, &stop);
     len = (size_t)(stop - value);
     switch (field) {
-    case HOST:
+    case HTTP_HOST:
         again = parser->host;
         parser->host = true;
-        return !again && is_authority(value, len);
-    case CONTENT_LENGTH: /* two are wrong even if they agree: their sender is confused or hostile */
+        note(out, field, value, len);
+        return again || !http_is_authority(value, len) ? -400 : 0;
+    case HTTP_CONTENT_LENGTH: /* two are wrong even if they agree: their sender is confused */
         again = parser->content_length;
         parser->content_length = true;
-        return !again && parse_length(value, len, &out->content_length);
-    case CONNECTION:
+        return again || !parse_length(value, len, &out->content_length) ? -400 : 0;
+    case HTTP_CONNECTION:
         parse_connection(parser, value, len);
-        return true;
-    case EXPECT:
-        out->expects_continue = true;
-        return true;
-    case TRANSFER_ENCODING:
-        out->chunked = true;
-        return true;
+        return 0;
+    case HTTP_EXPECT: /* RFC 9110 §10.1.1: there is one expectation */
+        out->expects_continue = len == 12 && same_name(value, "100-continue", 12);
+        return out->expects_continue ? 0 : -417;
+    case HTTP_TRANSFER_ENCODING:
+        return take_coding(out, value, len);
     default:
-        return true;
+        note(out, field, value, len);
+        return 0;
     }
 }
 
 /* Host stands first where the client does as it should (RFC 9110 §7.2), and is gone through once,
  * here. Anything else, or not quite right, is parse_field()'s. */
-static const char *parse_first_host(struct parser *parser, const char *name)
+static const char *parse_first_host(struct parser *parser, const char *name,
+                                    struct http_request *out)
 {
     const char *stop;
 
     if (parser->end - name < 8 || (load32(name) | 0x20202020) != load32("host") ||
         load16(name + 4) != load16(": "))
         return name;
-    stop = http_skip(name + 6, parser->end, HTTP_AUTHORITY);
+    stop = http_skip_authority(name + 6, parser->end);
     if (!is_line_end(parser, stop))
         return name;
     parser->host = true;
     parser->fields = 1;
+    note(out, HTTP_HOST, name + 6, (size_t)(stop - name - 6));
     return stop + 2;
 }
 
@@ -351,7 +432,8 @@ static const char *parse_first_host(struct parser *parser, const char *name)
 static const char *parse_field(struct parser *parser, const char *name, struct http_request *out)
 {
     const char *colon = http_skip(name, parser->end, HTTP_TOKEN), *stop;
-    enum field field;
+    enum http_field field;
+    int status;
 
     if (unlikely(colon == parser->end))
         return out_of_data(parser, 431);
@@ -360,12 +442,13 @@ static const char *parse_field(struct parser *parser, const char *name, struct h
     stop = http_skip_value(colon + 1, parser->end);
     if (unlikely(!is_line_end(parser, stop)))
         return no_line_end(parser, stop);
-    if (unlikely(++parser->fields > HTTP_FIELDS_MAX))
+    if (unlikely(++parser->fields > parser->limits->fields))
         return refuse(parser, 431);
     field = which_field(name, (size_t)(colon - name));
-    if (field != FIELD_OTHER && !take_field(parser, field, colon + 1, stop, out))
-        return refuse(parser, 400);
-    return stop + 2;
+    if (field == HTTP_FIELD_OTHER)
+        return stop + 2;
+    status = take_field(parser, field, colon + 1, stop, out);
+    return likely(status == 0) ? stop + 2 : refuse(parser, -status);
 }
 
 /* ---------------------------------------------------------------- the whole */
@@ -377,26 +460,38 @@ static bool conclude(const struct parser *parser, struct http_request *out)
         return false; /* RFC 9112 §3.2 */
     if (out->chunked && (parser->content_length || out->minor == 0))
         return false; /* RFC 9112 §6.1: framing that two readers may take differently */
+    out->expects_continue &= out->minor >= 1; /* RFC 9110 §10.1.1 */
     out->keep_alive = !parser->close && (out->minor >= 1 || parser->keep_alive);
     return true;
 }
 
-int http_request_parse(const char *buf, size_t len, struct http_request *out)
+int http_request_parse(const char *buf, size_t len, const struct http_limits *limits,
+                       struct http_request *out)
 {
-    struct parser parser = { .end = buf + MIN(len, (size_t)HTTP_HEAD_MAX),
-                             .more_to_come = len < HTTP_HEAD_MAX };
+    struct parser parser = { .limits = limits,
+                             .end = buf + MIN(len, limits->head_bytes),
+                             .more_to_come = len < limits->head_bytes };
     const char *at = buf;
 
-    memset(out, 0, sizeof(*out));
+    memset(out, 0, offsetof(struct http_request, notes));
     if (unlikely(len > 0 && *at == '\r'))
         at = skip_empty_lines(&parser, at);
     if (at != NULL)
         at = parse_request_line(&parser, at, out);
     if (at != NULL)
-        at = parse_first_host(&parser, at);
+        at = parse_first_host(&parser, at, out);
     while (at != NULL && !is_line_end(&parser, at))
         at = parse_field(&parser, at, out);
     if (at == NULL)
         return parser.result;
     return conclude(&parser, out) ? (int)(at + 2 - buf) : -400;
+}
+
+struct http_text http_request_field(const struct http_request *request, enum http_field field,
+                                    unsigned nth)
+{
+    for (unsigned i = 0; i < request->noted; i++)
+        if (request->notes[i].field == field && nth-- == 0)
+            return request->notes[i].value;
+    return (struct http_text){ NULL, 0 };
 }

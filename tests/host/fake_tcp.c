@@ -81,7 +81,9 @@ u8_t pbuf_free(struct pbuf *p)
     while (p != NULL) {
         struct pbuf *next = p->next;
 
-        MUST(p->ref == 1);
+        MUST(p->ref >= 1);
+        if (--p->ref > 0)
+            return freed;
         free(((struct pbuf_block *)p)->block);
         free(p);
         fake_pbufs_live--;
@@ -89,6 +91,11 @@ u8_t pbuf_free(struct pbuf *p)
         p = next;
     }
     return freed;
+}
+
+void pbuf_ref(struct pbuf *p)
+{
+    p->ref++;
 }
 
 void pbuf_cat(struct pbuf *head, struct pbuf *tail)

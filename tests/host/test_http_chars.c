@@ -32,12 +32,12 @@ static void test_classes(void **state)
         bool token = is_alnum(c) || is_one_of(c, "!#$%&'*+-.^_`|~");
         bool value = c == '\t' || (c >= ' ' && c != 0x7f);
         bool target = is_visible(c) && !is_one_of(c, "\"#<>\\");
-        bool authority = is_alnum(c) || is_one_of(c, "-._~%!$&'()*+,;=:[]");
+        bool reg_name = is_alnum(c) || is_one_of(c, "-._~!$&'()*+,;=");
 
         assert_int_equal(http_is((char)c, HTTP_TOKEN), token);
         assert_int_equal(http_is((char)c, HTTP_VALUE), value);
         assert_int_equal(http_is((char)c, HTTP_TARGET), target);
-        assert_int_equal(http_is((char)c, HTTP_AUTHORITY), authority);
+        assert_int_equal(http_is((char)c, HTTP_REG_NAME), reg_name);
     }
 }
 

@@ -14,6 +14,14 @@
 #include "guard.h"
 #include <cmocka.h>
 
+#define LINE_MAX   4096
+#define HEAD_MAX   8192
+#define FIELDS_MAX 64
+
+static const struct http_limits limits = { .line_bytes = LINE_MAX,
+                                           .head_bytes = HEAD_MAX,
+                                           .fields = FIELDS_MAX };
+
 /* ---------------------------------------------------------------- the other parser */
 
 struct reader {
@@ -33,7 +41,7 @@ static void leave(struct reader *r, int status)
 
 static int peek(struct reader *r)
 {
-    if (r->at == r->len && r->len < HTTP_HEAD_MAX)
+    if (r->at == r->len && r->len < HEAD_MAX)
         leave(r, 0);
     if (r->at == r->limit)
         leave(r, r->status);
@@ -67,15 +75,38 @@ static bool is_value(int c)
     return c == '\t' || (c >= ' ' && c != 0x7f);
 }
 
-static bool is_host(const char *s, size_t len)
+/* Of a host, between brackets or not; how many characters. */
+static size_t host_character(const char *s, size_t len, bool literal)
 {
-    for (size_t i = 0; i < len; i++)
-        if (!isalnum((unsigned char)s[i]) && !one_of(s[i], "-._~%!$&'()*+,;=:[]"))
-            return false;
-    return true;
+    if (literal && *s == ':')
+        return 1;
+    if (!literal && *s == '%')
+        return len >= 3 && isxdigit((unsigned char)s[1]) && isxdigit((unsigned char)s[2]) &&
+                       (s[1] != '0' || s[2] != '0')
+                   ? 3
+                   : 0;
+    return isalnum((unsigned char)*s) || one_of(*s, "-._~!$&'()*+,;=");
 }
 
-/* The longest run of the class; where it began. */
+static bool is_host(const char *s, size_t len)
+{
+    bool literal = len > 0 && *s == '[';
+    size_t at = literal, n;
+
+    while (at < len && (n = host_character(s + at, len - at, literal)) > 0)
+        at += n;
+    if (literal && (at < 3 || at == len || s[at++] != ']'))
+        return false;
+    if (at == len)
+        return true;
+    if (at == 0 || s[at++] != ':')
+        return false;
+    while (at < len && isdigit((unsigned char)s[at]))
+        at++;
+    return at == len;
+}
+
+/* The longest run of the class, if not longer than any method is; where it began. */
 static const char *run(struct reader *r, bool (*is)(int), size_t max)
 {
     const char *start = r->text + r->at;
@@ -83,7 +114,7 @@ static const char *run(struct reader *r, bool (*is)(int), size_t max)
     while (is(peek(r))) {
         r->at++;
         if ((size_t)(r->text + r->at - start) > max)
-            leave(r, 400);
+            leave(r, 501);
     }
     return start;
 }
@@ -114,18 +145,28 @@ static void read_target(struct reader *r, const char *method, size_t method_len,
     }
     if (is(method, method_len, "CONNECT") && is_host(s, (size_t)(end - s)))
         return;
+    if (is(method, method_len, "CONNECT"))
+        leave(r, 400);
+    if (end - s > 8 && strncasecmp(s, "https://", 8) == 0)
+        leave(r, 421);
     if (end - s >= 7 && strncasecmp(s, "http://", 7) == 0)
         scheme = 7;
-    if (end - s >= 8 && strncasecmp(s, "https://", 8) == 0)
-        scheme = 8;
     for (path = s + scheme; path < end && !one_of(*path, "/?"); path++)
         ;
-    if (scheme == 0 || path == s + scheme || is(method, method_len, "CONNECT") ||
-        !is_host(s + scheme, (size_t)(path - s) - scheme))
+    if (scheme == 0 || path == s + scheme || !is_host(s + scheme, (size_t)(path - s) - scheme))
         leave(r, 400);
     out->target = path < end && *path == '/' ? path : "/";
     out->target_len = path < end && *path == '/' ? (size_t)(end - path) : 1;
 }
+
+static const struct {
+    const char *name;
+    enum http_method method;
+} registered[] = {
+    { "GET", HTTP_GET },         { "HEAD", HTTP_HEAD },     { "POST", HTTP_POST },
+    { "OPTIONS", HTTP_OPTIONS }, { "PUT", HTTP_KNOWN },     { "DELETE", HTTP_KNOWN },
+    { "PATCH", HTTP_KNOWN },     { "CONNECT", HTTP_KNOWN }, { "TRACE", HTTP_KNOWN }
+};
 
 static void read_line(struct reader *r, struct http_request *out)
 {
@@ -134,17 +175,17 @@ static void read_line(struct reader *r, struct http_request *out)
     size_t len;
 
     peek(r); /* a head of nothing but empty lines is too long a head */
-    r->limit = MIN(r->at + HTTP_REQUEST_LINE_MAX + 1, (size_t)HTTP_HEAD_MAX);
+    r->limit = MIN(r->at + LINE_MAX + 1, (size_t)HEAD_MAX);
     r->status = 414;
     method = run(r, is_token, 32);
     len = (size_t)(r->text + r->at - method);
     if (len == 0)
         leave(r, 400);
     expect(r, ' ');
-    out->method = is(method, len, "GET")    ? HTTP_GET
-                  : is(method, len, "HEAD") ? HTTP_HEAD
-                  : is(method, len, "POST") ? HTTP_POST
-                                            : HTTP_OTHER;
+    out->method = HTTP_OTHER;
+    for (size_t i = 0; i < ARRAY_SIZE(registered); i++)
+        if (is(method, len, registered[i].name))
+            out->method = registered[i].method;
     read_target(r, method, len, out);
     version = r->text + r->at;
     for (size_t i = 0; i < 8; i++, r->at++)
@@ -153,8 +194,9 @@ static void read_line(struct reader *r, struct http_request *out)
     if (version[5] != '1')
         leave(r, 505);
     out->minor = version[7] > '0';
+    out->line = (struct http_text){ .at = method, .len = (size_t)(r->text + r->at - method) };
     peek(r);
-    r->limit = HTTP_HEAD_MAX;
+    r->limit = HEAD_MAX;
     r->status = 431;
     expect(r, '\r');
     expect(r, '\n');
@@ -162,7 +204,7 @@ static void read_line(struct reader *r, struct http_request *out)
 
 static void read_options(struct reader *r, const char *s, size_t len)
 {
-    char text[HTTP_HEAD_MAX], *rest = text, *option;
+    char text[HEAD_MAX], *rest = text, *option;
 
     memcpy(text, s, len);
     text[len] = '\0';
@@ -182,6 +224,39 @@ static bool is_name(const char *s, size_t len, const char *name)
     return len == strlen(name) && strncasecmp(s, name, len) == 0;
 }
 
+static const char *const noted[HTTP_NOTED_FIELDS] = {
+    [HTTP_HOST] = "host",
+    [HTTP_RANGE] = "range",
+    [HTTP_IF_RANGE] = "if-range",
+    [HTTP_IF_MATCH] = "if-match",
+    [HTTP_IF_NONE_MATCH] = "if-none-match",
+    [HTTP_IF_MODIFIED_SINCE] = "if-modified-since",
+    [HTTP_IF_UNMODIFIED_SINCE] = "if-unmodified-since",
+    [HTTP_ACCEPT_ENCODING] = "accept-encoding",
+    [HTTP_AUTHORIZATION] = "authorization",
+    [HTTP_ORIGIN] = "origin",
+    [HTTP_SEC_FETCH_SITE] = "sec-fetch-site",
+    [HTTP_USER_AGENT] = "user-agent",
+    [HTTP_REFERER] = "referer",
+};
+
+static void read_note(const char *name, size_t name_len, const char *s, size_t len,
+                      struct http_request *out)
+{
+    for (int i = 1; i < HTTP_NOTED_FIELDS; i++)
+        if (is_name(name, name_len, noted[i]) && out->noted < HTTP_NOTES_MAX)
+            out->notes[out->noted++] = (struct http_note){ (enum http_field)i, { s, len } };
+}
+
+static void read_coding(struct reader *r, const char *s, size_t len, struct http_request *out)
+{
+    if (out->chunked || len < 7 || strncasecmp(s + len - 7, "chunked", 7) != 0)
+        leave(r, 400);
+    if (len > 7)
+        leave(r, one_of(s[len - 8], " ,") ? 501 : 400);
+    out->chunked = true;
+}
+
 static void take(struct reader *r, const char *name, size_t name_len, const char *s, size_t len,
                  struct http_request *out)
 {
@@ -189,8 +264,14 @@ static void take(struct reader *r, const char *name, size_t name_len, const char
         leave(r, 400);
     if (is_name(name, name_len, "connection"))
         read_options(r, s, len);
-    out->expects_continue |= is_name(name, name_len, "expect");
-    out->chunked |= is_name(name, name_len, "transfer-encoding");
+    if (is_name(name, name_len, "expect")) {
+        if (!is_name(s, len, "100-continue"))
+            leave(r, 417);
+        out->expects_continue = true;
+    }
+    if (is_name(name, name_len, "transfer-encoding"))
+        read_coding(r, s, len, out);
+    read_note(name, name_len, s, len, out);
     if (is_name(name, name_len, "content-length")) {
         if (r->lengths++ > 0 || len == 0 || len > 18)
             leave(r, 400);
@@ -214,7 +295,7 @@ static void read_field(struct reader *r, unsigned number, struct http_request *o
     end = r->text + r->at;
     expect(r, '\r');
     expect(r, '\n');
-    if (number > HTTP_FIELDS_MAX)
+    if (number > FIELDS_MAX)
         leave(r, 431);
     while (s < end && one_of(*s, " \t"))
         s++;
@@ -238,12 +319,13 @@ static void read_head(struct reader *r, struct http_request *out)
         leave(r, 400);
     if (out->chunked && r->lengths > 0)
         leave(r, 400);
+    out->expects_continue &= out->minor > 0;
     out->keep_alive = !r->close && (out->minor > 0 || r->keep_alive);
 }
 
 static int reference(const char *text, size_t len, struct http_request *out)
 {
-    struct reader r = { .text = text, .len = len, .limit = HTTP_HEAD_MAX, .status = 431 };
+    struct reader r = { .text = text, .len = len, .limit = HEAD_MAX, .status = 431 };
     int left;
 
     memset(out, 0, sizeof(*out));
@@ -268,7 +350,7 @@ static void compare(const char *text, size_t len, size_t known)
 {
     const char *copy = guarded(text, len);
     struct http_request a, b;
-    int got = http_request_parse(copy, len, &a), expected = reference(copy, known, &b);
+    int got = http_request_parse(copy, len, &limits, &a), expected = reference(copy, known, &b);
 
     if (got != expected)
         fail_msg("gave %d, not %d: %zu %.*s", got, expected, known, (int)len, text);
@@ -284,6 +366,14 @@ static void compare(const char *text, size_t len, size_t known)
     assert_int_equal(a.chunked, b.chunked);
     assert_int_equal(a.expects_continue, b.expects_continue);
     assert_int_equal(a.content_length, b.content_length);
+    assert_ptr_equal(a.line.at, b.line.at);
+    assert_int_equal(a.line.len, b.line.len);
+    assert_int_equal(a.noted, b.noted);
+    for (unsigned i = 0; i < a.noted; i++) {
+        assert_int_equal(a.notes[i].field, b.notes[i].field);
+        assert_int_equal(a.notes[i].value.len, b.notes[i].value.len);
+        assert_true(a.notes[i].value.len == 0 || a.notes[i].value.at == b.notes[i].value.at);
+    }
 }
 
 /* Cut at each byte; and with something behind it, which also moves it against the words. */
@@ -314,6 +404,8 @@ static const char *const targets[] = { "/",
                                        "/a/long/way/to/go/%41",
                                        "*",
                                        "http://h",
+                                       "HTTP://h:1/p",
+                                       "http://h:p/p",
                                        "HTTPS://h:1/p",
                                        "http://h?q",
                                        "a:1",
@@ -326,19 +418,36 @@ static const char *const versions[] = { "HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTT
 static const char *const ends[] = { "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n",
                                     "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n",
                                     "\r\n", "\r\n", "\r\n", "\r\n", "\n",   "\r",   "\r\n " };
-static const char *const names[] = { "Host",       "Host",
-                                     "host",       "hOSt",
-                                     "Hos",        "Hosts",
-                                     "Accept",     "Expect",
-                                     "Connection", "Connection",
-                                     "User-Agent", "Content-Length",
-                                     "X",          "Transfer-Encoding",
-                                     "Te",         "Content-Lengt\r",
-                                     "If-None",    "Accept-Encoding" };
+static const char *const names[] = { "Host",
+                                     "Host",
+                                     "host",
+                                     "hOSt",
+                                     "Hos",
+                                     "Hosts",
+                                     "Accept",
+                                     "Expect",
+                                     "Connection",
+                                     "Connection",
+                                     "User-Agent",
+                                     "Content-Length",
+                                     "X",
+                                     "Transfer-Encoding",
+                                     "Te",
+                                     "Content-Lengt\r",
+                                     "If-None",
+                                     "Accept-Encoding",
+                                     "If-None-Match",
+                                     "range" };
 static const char *const colons[] = { ": ", ": ", ": ", ": ", ": ", ":", ":  ", ":\t", " : ", "" };
 static const char *const values[] = { "a",
                                       "10.0.2.15",
                                       "h.example:8080",
+                                      "[::1]:80",
+                                      "[::1",
+                                      "a:b",
+                                      ":80",
+                                      "a%41b:",
+                                      "a%4",
                                       "",
                                       "close",
                                       "keep-alive",
@@ -352,6 +461,8 @@ static const char *const values[] = { "a",
                                       "1234567890123456789",
                                       "chunked",
                                       "100-continue",
+                                      "gzip, chunked",
+                                      "bytes=0-1",
                                       "text/html;q=0.9,*/*;q=0.8",
                                       "a\tb \xff\xff~ c",
                                       "keep\ralive",
@@ -423,11 +534,11 @@ static void test_changed_bytes(void **state)
 /* The limits on the line, the head and the number of fields, from both sides. */
 static void test_limits(void **state)
 {
-    static char text[3 * HTTP_HEAD_MAX];
+    static char text[3 * HEAD_MAX];
     size_t len;
 
     (void)state;
-    for (size_t line = HTTP_REQUEST_LINE_MAX - 3; line < HTTP_REQUEST_LINE_MAX + 4; line++) {
+    for (size_t line = LINE_MAX - 3; line < LINE_MAX + 4; line++) {
         memset(text, 'x', line);
         memcpy(text, "GET /", 5);
         memcpy(text + line - 9, " HTTP/1.1", 9);
@@ -436,7 +547,7 @@ static void test_limits(void **state)
             compare(text, n, n);
         compare(text, 2 * line, len);
     }
-    for (size_t head = HTTP_HEAD_MAX - 3; head < HTTP_HEAD_MAX + 4; head++) {
+    for (size_t head = HEAD_MAX - 3; head < HEAD_MAX + 4; head++) {
         len = add(text, 0, "GET / HTTP/1.1\r\nHost: h\r\nX: ");
         memset(text + len, 'x', head - len);
         memcpy(text + head - 4, "\r\n\r\n", 4);
@@ -446,12 +557,12 @@ static void test_limits(void **state)
             memcpy(text + n, "\r\n", 2);
         compare(text, head, head);
         for (size_t left = 20; left >= 2; left -= 2) { /* and a line that the limit cuts */
-            memcpy(text + HTTP_HEAD_MAX - left, "GET / HTTP/1.1\r\n", 16);
+            memcpy(text + HEAD_MAX - left, "GET / HTTP/1.1\r\n", 16);
             compare(text, head, head);
-            memcpy(text + HTTP_HEAD_MAX - left, "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n", 16);
+            memcpy(text + HEAD_MAX - left, "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n", 16);
         }
     }
-    for (unsigned fields = HTTP_FIELDS_MAX - 1; fields < HTTP_FIELDS_MAX + 3; fields++) {
+    for (unsigned fields = FIELDS_MAX - 1; fields < FIELDS_MAX + 3; fields++) {
         for (unsigned host = 0; host < fields; host++) {
             len = add(text, 0, "GET / HTTP/1.1\r\n");
             for (unsigned n = 0; n < fields; n++)

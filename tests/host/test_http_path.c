@@ -32,7 +32,10 @@ static void fails(int status, const char *target)
 
 static void test_plain(void **state)
 {
+    char out[HTTP_PATH_MAX + 1];
+
     (void)state;
+    assert_int_equal(resolve("/a\0b", 4, out), -400);
     gives("/", "");
     gives("/a", "a");
     gives("/a/b.html", "a/b.html");

@@ -22,10 +22,12 @@ uint64_t time_unix(void)
 static struct tar tar;
 static struct site site;
 
+static struct site_options options;
+
 static void build(void)
 {
     tar_end(&tar);
-    assert_true(site_build(&site, tar.data, tar.bytes));
+    assert_true(site_build(&site, tar.data, tar.bytes, &options));
     assert_null(site.error);
 }
 
@@ -62,6 +64,7 @@ static int setup(void **state)
     (void)state;
     response_init();
     fake_unix = 0;
+    options = (struct site_options){ .security_fields = true };
     return 0;
 }
 
@@ -163,7 +166,7 @@ static void test_not_found_page(void **state)
 static void test_no_site(void **state)
 {
     (void)state;
-    assert_true(site_build(&site, "", 0));
+    assert_true(site_build(&site, "", 0, &options));
     assert_null(find(""));
     assert_ptr_equal(site.not_found, response_for_status(404));
 }
@@ -175,7 +178,7 @@ static void test_damaged(void **state)
     tar_file(&tar, "b", "bad");
     tar_end(&tar);
     tar.data[1024] ^= 1; /* in the second header */
-    assert_true(site_build(&site, tar.data, tar.bytes));
+    assert_true(site_build(&site, tar.data, tar.bytes, &options));
     assert_non_null(site.error);
     assert_serves("a", "good");
     assert_null(find("b"));
@@ -214,13 +217,13 @@ static void test_out_of_memory(void **state)
     tar_end(&tar);
     for (;;) {
         fake_kmalloc_fail_in = failures + 1;
-        if (site_build(&site, tar.data, tar.bytes))
+        if (site_build(&site, tar.data, tar.bytes, &options))
             break;
         site_free(&site);
         assert_int_equal(fake_kmalloc_live, 0);
         failures++;
     }
-    assert_int_equal(failures, 8); /* buckets, 2 + 3 + 1 names, the 404 */
+    assert_int_equal(failures, 13); /* buckets; 3 files, 2 folders and 2 more names; 6 heads */
     fake_kmalloc_fail_in = 0;
 }
 
@@ -243,7 +246,7 @@ static void test_whole_head(void **state)
     (void)state;
     assert_int_equal(len, r->head_len + 2); /* no clock, no Date */
     assert_memory_equal(head + len - 4, "\r\n\r\n", 4);
-    assert_true(head_has(r, "\r\nAllow: GET, HEAD\r\n"));
+    assert_true(head_has(r, "\r\nAllow: GET, HEAD, OPTIONS\r\n"));
     fake_unix = 784111777;
     len = whole_head(head, r, RESPONSE_CLOSE);
     assert_true(contains(head, len, "\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
@@ -326,16 +329,154 @@ static void test_names_that_need_escapes(void **state)
     assert_int_equal(status, 404);
 }
 
+/* ---------------------------------------------------------------- what mksite.sh packs */
+
+static void assert_etag(const struct response *r, const char *etag)
+{
+    assert_int_equal(r->etag.len, strlen(etag));
+    assert_memory_equal(r->etag.at, etag, strlen(etag));
+    assert_true(r->etag.at > r->head && r->etag.at < r->head + r->head_len);
+}
+
+static void test_index_of_the_archive(void **state)
+{
+    (void)state;
+    tar_file(&tar, ".tophalf/index",
+             "abc\ttext/x-odd; charset=utf-8\tdata.odd\nno tabs\n\t\t\n\"\tt\tplain\n"
+             "e2\ta/b\t_/app.js\nxx\tt\tmissing\nlast\tt/t\tend");
+    tar_file(&tar, ".tophalf/secret", "s");
+    tar_file(&tar, "data.odd", "x");
+    tar_file(&tar, "plain", "xy");
+    tar_file(&tar, "end", "");
+    tar_file(&tar, "_/app.js", "js");
+    tar_file(&tar, "_/index.html", "dash");
+    build();
+    assert_etag(find("data.odd"), "\"abc\"");
+    assert_true(head_has(find("data.odd"), "\r\nETag: \"abc\"\r\n"));
+    assert_true(head_has(find("data.odd"), "\r\nContent-Type: text/x-odd; charset=utf-8\r\n"));
+    assert_etag(find("plain"), "\"2ebc98a1-2\""); /* time and size, as nginx */
+    assert_etag(find("end"), "\"last\"");
+    assert_null(find(".tophalf/index"));
+    assert_null(find(".tophalf/secret"));
+    assert_int_equal(site.files, 3);
+    /* The admin area's are found by its own lookup alone. */
+    assert_null(find("_/app.js"));
+    assert_etag(site_find_admin(&site, "app.js", 6), "\"e2\"");
+    assert_memory_equal(site_find_admin(&site, "", 0)->body, "dash", 4);
+    assert_true(head_has(site_find_admin(&site, "app.js", 6), "\r\nContent-Security-Policy: "));
+    assert_false(head_has(find("plain"), "Content-Security-Policy"));
+    assert_null(site_find_admin(&site, "nosuch", 6));
+    assert_null(site_find_admin(&site, "../plain", 8));
+}
+
+static void test_variants(void **state)
+{
+    const struct response *r, *gz, *br;
+
+    (void)state;
+    tar_file(&tar, "a.js.gz", "GZ");
+    tar_file(&tar, "a.js", "plain");
+    tar_file(&tar, "a.js.br", "B");
+    tar_file(&tar, "b.js", "alone");
+    tar_file(&tar, "docs/index.html", "docs");
+    tar_file(&tar, "docs/index.html.zst", "Z");
+    build();
+    r = find("a.js");
+    assert_ptr_equal(r->variants[0], r);
+    gz = r->variants[1];
+    br = r->variants[2];
+    assert_null(r->variants[3]);
+    assert_true(head_has(gz, "\r\nContent-Length: 2\r\n"));
+    assert_true(head_has(gz, "\r\nContent-Type: text/javascript; charset=utf-8\r\n"));
+    assert_true(head_has(gz, "\r\nContent-Encoding: gzip\r\n"));
+    assert_true(head_has(gz, "\r\nVary: Accept-Encoding\r\n"));
+    assert_true(head_has(br, "\r\nContent-Encoding: br\r\n"));
+    assert_memory_equal(gz->body, "GZ", 2);
+    assert_etag(gz, "\"2ebc98a1-2\"");
+    assert_true(head_has(r, "\r\nVary: Accept-Encoding\r\n"));
+    assert_false(head_has(r, "Content-Encoding"));
+    /* Under its own name it is what it is. */
+    assert_true(head_has(find("a.js.gz"), "\r\nContent-Type: application/gzip\r\n"));
+    assert_false(head_has(find("a.js.gz"), "Content-Encoding"));
+    assert_null(find("b.js")->variants);
+    assert_false(head_has(find("b.js"), "Vary"));
+    assert_memory_equal(find("docs/")->variants[3]->body, "Z", 1);
+}
+
+/* Where a 206 and a 304 take their fields from. */
+static void test_slices(void **state)
+{
+    const struct response *r;
+
+    (void)state;
+    tar_file(&tar, "a.html", "12345");
+    build();
+    r = find("a.html");
+    assert_memory_equal(r->head + r->fields_at - 3, "5\r\nContent-Type: ", 17);
+    assert_memory_equal(r->head + r->shared_at - 2, "\r\nServer: ", 10);
+    assert_true(contains(r->head + r->shared_at, r->head_len - r->shared_at, "\r\nETag: "));
+    assert_int_equal(r->mtime, 784111777);
+}
+
+/* RFC 9110 §8.8.2.1; without a clock what the archive says is all there is. */
+static void test_modified_in_the_future(void **state)
+{
+    (void)state;
+    tar_file(&tar, "a.html", "12345");
+    fake_unix = 784111777 - 1;
+    build();
+    assert_int_equal(find("a.html")->mtime, 784111776);
+    assert_true(head_has(find("a.html"), "\r\nLast-Modified: Sun, 06 Nov 1994 08:49:36 GMT\r\n"));
+    site_free(&site);
+    fake_unix = 0;
+    build();
+    assert_int_equal(find("a.html")->mtime, 784111777);
+}
+
+static void test_cache_and_security(void **state)
+{
+    char longest[1200];
+
+    (void)state;
+    tar_file(&tar, "a.html", "1");
+    tar_file(&tar, "css/a.css", "2");
+    options.cache = "*.html=no-cache; /css/*=public, max-age=60";
+    options.security_fields = false;
+    build();
+    assert_true(head_has(find("a.html"), "\r\nCache-Control: no-cache\r\n"));
+    assert_true(head_has(find("css/a.css"), "\r\nCache-Control: public, max-age=60\r\n"));
+    assert_false(head_has(find("a.html"), "nosniff"));
+    site_free(&site);
+    memset(longest, 'x', sizeof(longest) - 1); /* no head has room for that: it is left out */
+    memcpy(longest, "*=", 2);
+    longest[sizeof(longest) - 1] = '\0';
+    options = (struct site_options){ .cache = longest, .security_fields = true };
+    build();
+    assert_false(head_has(find("a.html"), "Cache-Control"));
+    assert_true(head_has(find("a.html"), "nosniff"));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_files),          TEST(test_heads),
-        TEST(test_directories),    TEST(test_last_one_wins),
-        TEST(test_not_found_page), TEST(test_no_site),
-        TEST(test_damaged),        TEST(test_many_and_replaced),
-        TEST(test_out_of_memory),  TEST(test_whole_head),
-        TEST(test_targets),        TEST(test_names_that_need_escapes),
+        TEST(test_files),
+        TEST(test_heads),
+        TEST(test_directories),
+        TEST(test_last_one_wins),
+        TEST(test_not_found_page),
+        TEST(test_no_site),
+        TEST(test_damaged),
+        TEST(test_many_and_replaced),
+        TEST(test_out_of_memory),
+        TEST(test_whole_head),
+        TEST(test_targets),
+        TEST(test_names_that_need_escapes),
+        TEST(test_slices),
+        TEST(test_index_of_the_archive),
+        TEST(test_modified_in_the_future),
+        TEST(test_variants),
+        TEST(test_cache_and_security),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,11 +49,18 @@ TEST_power := kernel/power.c tests/host/fake_hw.c
 HOST_EXTRA_power := $(FAKE_HW)
 TEST_cfg   := boot/cfg.c
 TEST_isn := net/isn.c
+TEST_syncookie := net/syncookie.c net/isn.c
 TEST_ipconf_parse := net/ipconf_parse.c
-TEST_napi := net/napi.c net/rx_adapt.c net/rx_policy.c net/rx_observe.c tests/host/fake_hw.c
+TEST_napi := net/napi.c net/rx_adapt.c net/rx_policy.c net/rx_observe.c tests/host/fake_capture.c \
+             tests/host/fake_hw.c
 HOST_EXTRA_napi := $(FAKE_HW)
 TEST_rx_policy := net/rx_policy.c
 TEST_icmp_limit := net/icmp_limit.c
+TEST_cbpf := net/cbpf.c net/cbpf_parse.c
+HOST_EXTRA_cbpf := -lpcap
+TEST_pcapng := net/pcapng.c
+HOST_EXTRA_pcapng := -D_GNU_SOURCE -lpcap
+TEST_capture_match := net/capture_match.c
 TEST_chksum := net/port/chksum.c
 TEST_trace_text := net/trace_text.c net/addr.c kernel/fmt.c
 HOST_EXTRA_trace_text := -Inet/port -I$(LWIP)/src/include $(addprefix $(LWIP)/src/core/,def.c ipv4/ip4_addr.c ipv6/ip6_addr.c)
@@ -69,7 +76,7 @@ HOST_EXTRA_pktbuf_debug := -DTOPHALF_DEBUG
 TEST_virtio_net := drivers/virtio_net.c drivers/virtio_net_merge.c drivers/virtio_net_ctrl.c drivers/virtio_net_setup.c drivers/virtio_net_features.c drivers/virtqueue.c drivers/pktbuf.c \
                    drivers/virtio_net_stall.c drivers/virtio_net_naive.c kernel/fmt.c tests/host/fake_device.c tests/host/fake_virtio.c tests/host/fake_hw.c
 HOST_EXTRA_virtio_net := $(FAKE_HW) -include tests/host/barrier_hook.h
-TEST_watchdog := net/watchdog.c net/watchdog_step.c net/napi.c net/rx_adapt.c net/rx_policy.c net/rx_observe.c \
+TEST_watchdog := tests/host/fake_capture.c net/watchdog.c net/watchdog_step.c net/napi.c net/rx_adapt.c net/rx_policy.c net/rx_observe.c \
                  drivers/virtio_net.c drivers/virtio_net_merge.c drivers/virtio_net_ctrl.c drivers/virtio_net_setup.c drivers/virtio_net_features.c drivers/virtio_net_stall.c drivers/virtio_net_naive.c drivers/virtqueue.c \
                  drivers/pktbuf.c kernel/fmt.c tests/host/fake_device.c tests/host/fake_virtio.c tests/host/fake_hw.c
 HOST_EXTRA_watchdog := $(FAKE_HW) -include tests/host/barrier_hook.h
@@ -99,13 +106,21 @@ TEST_http_request := apps/httpd/http_request.c
 TEST_http_differential := apps/httpd/http_request.c
 HOST_EXTRA_http_differential := -D_GNU_SOURCE # strsep
 TEST_http_path := apps/httpd/http_path.c
+TEST_http_query := apps/httpd/http_query.c
 TEST_http_date := apps/httpd/http_date.c kernel/fmt.c
+TEST_http_range := apps/httpd/http_range.c
+TEST_http_chunked := apps/httpd/http_chunked.c
+TEST_http_encoding := apps/httpd/http_encoding.c apps/httpd/http_request.c
+TEST_http_conditional := apps/httpd/http_conditional.c apps/httpd/http_request.c apps/httpd/http_date.c kernel/fmt.c
+TEST_site_cache := apps/httpd/site_cache.c
 TEST_mime := apps/httpd/mime.c
-HTTPD_SITE := apps/httpd/site.c apps/httpd/response.c apps/httpd/mime.c apps/httpd/http_date.c \
+HTTPD_SITE := apps/httpd/site.c apps/httpd/site_build.c apps/httpd/site_cache.c apps/httpd/response.c apps/httpd/mime.c apps/httpd/http_date.c \
               apps/httpd/http_path.c boot/ustar.c kernel/fmt.c tests/host/fake_kmalloc.c
 TEST_site := $(HTTPD_SITE)
-TEST_httpd := $(HTTPD_SITE) apps/httpd/conn.c apps/httpd/conn_in.c apps/httpd/conn_out.c \
-              apps/httpd/http_request.c apps/httpd/httpd.c tests/host/fake_tcp.c tests/host/fake_hw.c
+TEST_httpd := $(HTTPD_SITE) $(addprefix apps/httpd/,conn.c conn_in.c conn_body.c conn_out.c conn_time.c \
+              answer.c made.c access_log.c clients.c http_request.c http_chunked.c http_conditional.c \
+              http_encoding.c http_range.c httpd.c) kernel/logring.c kernel/json.c \
+              tests/host/fake_admin.c tests/host/fake_console.c tests/host/fake_tcp.c tests/host/fake_hw.c
 TEST_echo := apps/echo/echo.c tests/host/fake_kmalloc.c tests/host/fake_tcp.c tests/host/fake_hw.c
 HOST_EXTRA_httpd := -D_GNU_SOURCE $(FAKE_HW) -Inet/port -I$(LWIP)/src/include
 HOST_EXTRA_echo := $(HOST_EXTRA_httpd)

@@ -14,6 +14,7 @@ import subprocess
 import pytest
 
 import qemu
+from browser import Browser
 from buffers import all_back
 
 WIRED_CFG = "ip = 10.0.0.2/24\ngateway = 10.0.0.1\n"
@@ -151,3 +152,19 @@ def app_image():
         return image
 
     return build
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    with Browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium):
+    """Headless Chromium with an empty page, as wide as a laptop's screen, light."""
+    chromium.size(1280)
+    chromium.media(prefers_color_scheme="light")
+    chromium.open("about:blank")
+    chromium.log()
+    return chromium

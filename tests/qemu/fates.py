@@ -29,14 +29,19 @@ def check(c, strangers=False):
     assert c["nic.tx_queue_0_packets"] == c["stack.tx_frames"], c
 
 
-def assert_nothing_went_wrong(c):
-    """No packet was dropped for want of something, and nothing had to be mended."""
+def assert_nothing_went_wrong(c, slow_peer=False):
+    """No packet was dropped for want of something, and nothing had to be mended.
+
+    slow_peer: the other end of the wire may leave frames unread for half a second when its machine
+    is busy; the device waits for it, and the watchdog kicks the device, which does no harm.
+    """
     for name in ("rx_queue_0_drop_no_buffer", "rx_queue_0_drop_runt", "rx_queue_0_drop_over_length",
                  "rx_queue_0_drop_bad_length", "rx_queue_0_drop_ring", "rx_queue_0_drop_checksum",
                  "tx_queue_0_drop_ring", "device_resets"):
         assert c[f"nic.{name}"] == 0, (name, c)
-    for name in ("rx_stalls", "tx_stalls", "kicks", "rearms", "resets", "recoveries",
-                 "recovery_fails"):
+    mended = ("resets", "recoveries", "recovery_fails")
+    looked_at = ("rx_stalls", "tx_stalls", "kicks", "rearms")
+    for name in mended if slow_peer else mended + looked_at:
         assert c[f"watchdog.{name}"] == 0, (name, c)
     for name in ("stack.rx_aborts", "stack.tx_no_memory", "stack.tx_no_device",
                  "stack.tx_copied"):

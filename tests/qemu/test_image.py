@@ -1,6 +1,7 @@
 """What the scripts make of the built files: the disk image, the site archive, the names of the
 kernel's functions. No guest is started here."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -61,6 +62,36 @@ def test_site_is_rewritten_only_when_it_changed(site, tmp_path):
     (site / "more.html").write_text("more")
     pack(site, out)
     assert "./more.html" in tarfile.open(out).getnames()
+
+
+def test_index_of_the_site(site, tmp_path):
+    """Each file's ETag and type, and the dashboard's files, in front of the site."""
+    (site / "a b.TXT").write_text("a")
+    (site / "noext").write_text("n")
+    (site / "odd\tname").write_text("o")
+    (site / "line\nfeed").write_text("l")
+    with tarfile.open(pack(site, tmp_path / "site.tar")) as tar:
+        first = tar.next()
+        assert first.name == ".tophalf/index"
+        lines = tar.extractfile(first).read().decode().splitlines()
+        dashboard = tar.extractfile("_/index.html").read()
+        assert "./odd\tname" in tar.getnames() and "./line\nfeed" in tar.getnames()
+    index = {path: (etag, kind) for etag, kind, path in (line.split("\t") for line in lines)}
+    tag = hashlib.sha256(b"<h1>hello</h1>").hexdigest()[:22]
+    assert index["index.html"] == (tag, "text/html; charset=utf-8")
+    assert index["a b.TXT"][1] == "text/plain; charset=utf-8"
+    assert index["noext"][1] == "-"
+    assert index["_/index.html"] == (hashlib.sha256(dashboard).hexdigest()[:22],
+                                     "text/html; charset=utf-8")
+    assert len([path for path in index if not path.startswith("_/")]) == 3
+
+
+@pytest.mark.parametrize("name", ["_", ".tophalf"])
+def test_names_that_are_taken(site, tmp_path, name):
+    (site / name).mkdir()
+    done = script("mksite.sh", site, tmp_path / "site.tar")
+    assert done.returncode != 0 and f"{name} is taken" in done.stderr
+    assert not (tmp_path / "site.tar").exists()
 
 
 def test_site_that_is_not_there(tmp_path):

@@ -366,7 +366,7 @@ def test_switching_every_100_ms_under_mixed_load_for_a_minute(guest, load_client
     assert done["mode"] >= 300, "this machine is too slow for the test"
     assert min(done.values()) > 0
     check(c)
-    assert_nothing_went_wrong(c)
+    assert_nothing_went_wrong(c, slow_peer=True)
     assert c["nic.rx_mode_switches"] == done["mode"]
     # Only the interrupt mode drops anything, and counts it: then HTTP has to send again. Answers
     # to pings and datagrams find the transmit ring full now and then, which is counted, too.

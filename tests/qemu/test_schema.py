@@ -28,6 +28,7 @@ CRASHES = {"null", "ud", "stack", "div", "wx", "ro", "sse", "panic"}  # `fault` 
 # What each command is asked, and answers by its own schema.
 ANSWERS = {
     "budget": ["budget", "budget 1", "budget 256", "budget 64"],
+    "capture": ["capture"],
     "copies": ["copies", "copies 1", "copies 2", "copies 0"],
     "cpu": ["cpu"],
     "defer-us": ["defer-us", "defer-us 1", "defer-us 10000", "defer-us 50"],
@@ -39,6 +40,7 @@ ANSWERS = {
     "http": ["http"],
     "interrupts": ["interrupts", "interrupts"],
     "ip": ["ip"],
+    "log": ["log", "log 0", "log 1"],
     "mode": ["mode", "mode interrupt", "mode napi", "mode poll", "mode adaptive"],
     "offload": ["offload"],
     "pagetables": ["pagetables"],
@@ -52,7 +54,8 @@ ANSWERS = {
     "ss": ["ss", "ss -a", "ss -l", "ss -al", "ss -tn"],
     "stats": ["stats"] + [f"stats {group}" for group in SCHEMAS["stats"]["properties"]
                           if group != "time_ns"],
-    "trace": ["trace -t 1 1", "trace on", "trace stats", "trace off", "trace stats"],
+    "trace": ["trace -t 1 1", "trace on", "trace stats", "trace off", "trace stats",
+              "trace start 1", "trace show"],
     "uptime": ["uptime"],
     "usecs": ["usecs", "usecs 100", "usecs 50000", "usecs 2000"],
     "version": ["version"],
@@ -61,15 +64,15 @@ ANSWERS = {
 
 REFUSED = [
     "budget 0", "budget 257", "budget -1", "budget 99999999999999999999", "budget 1 2", "budget x",
-    "copies 3", "copies -1", "copies x", "copies 1 2", "cpu x", "defer-us 0", "defer-us 10001",
+    "capture x", "copies 3", "copies -1", "copies x", "copies 1 2", "cpu x", "defer-us 0", "defer-us 10001",
     "defer-us 1.5", "dmesg -1", "dmesg x", "dmesg 1 2",
     "fault", "fault x", "fault lost-irq x", "free x", "help nosuch", "help uptime cpu",
-    "hist nosuch", "hist poll_packets poll_time", "http x", "interrupts x", "ip x",
+    "log x", "hist nosuch", "hist poll_packets poll_time", "http x", "interrupts x", "ip x",
     "mode NAPI", "mode pol", "mode poll napi", 'mode ""', "offload x", "pagetables x", "pci x",
     "ping", "ping nohost", "ping -c 0 10.0.2.2", "ping -x 10.0.2.2", "ping 10.0.2.15",
     "poweroff now", "reboot now", "reset nosuch", "reset napi nosuch", "softirq x", "softnet x",
-    "ss x", "ss -x", "stats nosuch", "stats nic udp", "trace 0", "trace 257", "trace x", "trace -t",
-    "trace -t 0", "trace 1 1", "uptime x", "usecs 99", "usecs 50001", "usecs 1e3", "version x",
+    "ss x", "ss -x", "stats nosuch", "stats nic udp", "trace 0", "trace 257", "trace x", "trace start",
+    "trace start 0", "trace -t", "trace -t 0", "trace 1 1", "uptime x", "usecs 99", "usecs 50001", "usecs 1e3", "version x",
     "watch", "watch watch uptime", "watch reboot", "watch poweroff", "watch -n uptime",
     "watch -n 0 uptime", "watch -n 3601 uptime", "watch -x uptime", "nosuch",
 ]
@@ -119,7 +122,7 @@ def ask_by_schema(guest, command, schema):
 
 @pytest.fixture(scope="module")
 def guest():
-    with qemu.Guest(cfg="fault = on\n") as guest:
+    with qemu.Guest(cfg="fault = on\nhttp_log = ring\n") as guest:
         guest.wait_prompt()
         guest.wait_http()
         yield guest

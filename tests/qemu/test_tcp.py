@@ -24,7 +24,7 @@ from test_http import make_image
 pytestmark = pytest.mark.xdist_group("tcp")
 
 BYTES = random.Random(6).randbytes(1 << 20)
-SIZES = {"small": 10, "page": 3000, "medium": 65536, "large": len(BYTES)}
+SIZES = {"small": 10, "odd": 11, "page": 3000, "medium": 65536, "large": len(BYTES)}
 FILES = {name: BYTES[:size] for name, size in SIZES.items()} | {"overlap" * 12: BYTES[:100]}
 CFG = (f"ip = {links.GUEST_IP}/24\ngateway = {links.HOST_IP}\n"
        "http_header_timeout_s = 3600\nhttp_idle_timeout_s = 3600\n")
@@ -273,24 +273,31 @@ def test_probe_that_is_taken(guest):
 
 
 def test_last_byte_taken_as_a_probe(guest):
-    """Then there is nothing left to probe for, and lwIP's timer must not look for it."""
-    with Peer(guest, window=400) as peer:
-        peer.open()
-        peer.send("PA", request("/small"))
-        peer.head()
-        length = peer.read + SIZES["small"]
+    """Then there is nothing left to probe for, and lwIP's timer must not look for it.
+
+    Both halves of a window are filled (lwIP sends no segment larger than half of the largest window
+    that it was given), so the response is one whose length is odd.
+    """
+    for name in ("small", "odd"):
+        with Peer(guest, window=400) as peer:
+            peer.open()
+            peer.send("PA", request("/" + name))
+            peer.head()
+            length = peer.read + SIZES[name]
+        if length % 2:
+            break
     with Peer(guest, window=length - 1) as peer:
         peer.open()
-        peer.send("PA", request("/small"))
+        peer.send("PA", request("/" + name))
         while peer.received < length - 1:
             peer.next()
         peer.send(window=0)
         probe = peer.next("window probe", lambda s: s.start == length - 1 and s.data, seconds=30)
-        assert probe.data == FILES["small"][-1:]
+        assert probe.data == FILES[name][-1:]
         peer.send()
         peer.silent(4)
         peer.send(window=65535)
-        assert peer.answer() == FILES["small"]
+        assert peer.answer() == FILES[name]
         fetch(peer, "page")
 
 

@@ -1,0 +1,161 @@
+/* Chunked bodies: see http_chunked.h. Source: RFC 9112 §7.1. */
+#include "http_chunked.h"
+#include "http_chars.h"
+#include <kernel/lib.h>
+
+#define EXTRAS_MAX 4096 /* bytes of extensions and trailers: nobody sends any */
+#define DIGITS_MAX 16
+
+enum state {
+    SIZE,      /* 1*HEXDIG */
+    BLANKS,    /* behind it: an extension must follow (§7.1.1 has BWS there) */
+    EXTENSION, /* behind it, up to CR */
+    SIZE_LF,   /* the LF of that line */
+    DATA,      /* chunk-data */
+    DATA_CR,   /* CR LF behind it */
+    DATA_LF,
+    TRAILER_START, /* behind the last chunk: a field, or the end */
+    TRAILER_NAME,  /* up to ':' */
+    TRAILER_VALUE, /* up to CR */
+    TRAILER_LF,
+    END_LF, /* CR was there: the LF that ends the body */
+    END,
+};
+
+void http_chunked_begin(struct http_chunked *body, uint64_t max_bytes)
+{
+    *body = (struct http_chunked){ .room = max_bytes, .state = SIZE };
+}
+
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A chunk's size is complete: its data comes next, or the trailers. */
+static int chunk_begins(struct http_chunked *body)
+{
+    if (body->left > body->room)
+        return -413;
+    body->room -= body->left;
+    body->digits = 0;
+    body->state = body->left > 0 ? DATA : TRAILER_START;
+    return 0;
+}
+
+/* Blanks, and no extension behind them: some readers take them off, others do not. */
+static int take_blanks(struct http_chunked *body, uint8_t c)
+{
+    body->state = c == ';' ? EXTENSION : BLANKS;
+    return c == ';' || c == ' ' || c == '\t' ? 0 : -400;
+}
+
+static int take_size(struct http_chunked *body, uint8_t c)
+{
+    int digit = hex_digit(c);
+
+    if (digit >= 0) {
+        if (++body->digits > DIGITS_MAX)
+            return -400;
+        body->left = body->left << 4 | (uint64_t)digit;
+        return 0;
+    }
+    if (body->digits == 0)
+        return -400;
+    if (c == '\r') {
+        body->state = SIZE_LF;
+        return 0;
+    }
+    return take_blanks(body, c);
+}
+
+/* A character of an extension or of a trailer's value: text, no control character. */
+static int take_extra(struct http_chunked *body, uint8_t c, enum state behind_cr)
+{
+    if (c == '\r') {
+        body->state = behind_cr;
+        return 0;
+    }
+    return (c >= ' ' || c == '\t') && c != 0x7f ? 0 : -400;
+}
+
+static int take_trailer_start(struct http_chunked *body, uint8_t c)
+{
+    if (c == '\r') {
+        body->state = END_LF;
+        return 0;
+    }
+    body->state = TRAILER_NAME;
+    return http_is(c, HTTP_TOKEN) ? 0 : -400;
+}
+
+static int expect(struct http_chunked *body, uint8_t c, char wanted, enum state next)
+{
+    body->state = next;
+    return c == (uint8_t)wanted ? 0 : -400;
+}
+
+static bool is_extra(const struct http_chunked *body)
+{
+    return body->state == BLANKS || body->state == EXTENSION || body->state >= TRAILER_START;
+}
+
+static int take(struct http_chunked *body, uint8_t c)
+{
+    if (is_extra(body) && ++body->extras > EXTRAS_MAX)
+        return -400;
+    switch (body->state) {
+    case SIZE:
+        return take_size(body, c);
+    case BLANKS:
+        return take_blanks(body, c);
+    case EXTENSION:
+        return take_extra(body, c, SIZE_LF);
+    case SIZE_LF:
+        return c == '\n' ? chunk_begins(body) : -400;
+    case DATA_CR:
+        return expect(body, c, '\r', DATA_LF);
+    case DATA_LF:
+        return expect(body, c, '\n', SIZE);
+    case TRAILER_START:
+        return take_trailer_start(body, c);
+    case TRAILER_NAME:
+        if (c != ':')
+            return http_is(c, HTTP_TOKEN) ? 0 : -400;
+        body->state = TRAILER_VALUE;
+        return 0;
+    case TRAILER_VALUE:
+        return take_extra(body, c, TRAILER_LF);
+    case TRAILER_LF:
+        return expect(body, c, '\n', TRAILER_START);
+    default:
+        return expect(body, c, '\n', END);
+    }
+}
+
+int http_chunked_skip(struct http_chunked *body, const void *buf, size_t len, size_t *used)
+{
+    const uint8_t *text = buf;
+    size_t at = 0;
+    int status = 0;
+
+    while (at < len && status == 0 && body->state != END) {
+        if (body->state == DATA) {
+            size_t n = MIN(len - at, body->left);
+
+            at += n;
+            body->left -= n;
+            if (body->left == 0)
+                body->state = DATA_CR;
+        } else {
+            status = take(body, text[at++]);
+        }
+    }
+    *used = at;
+    if (status < 0)
+        return status;
+    return body->state == END;
+}

@@ -1,0 +1,36 @@
+# Fuzz targets: tests/fuzz/fuzz_<name>.c with the sources that FUZZ_<name> lists, under libFuzzer,
+# ASan and UBSan. Seeds: tests/fuzz/corpus/<name>/. See docs/fuzzing.md.
+
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 600
+
+FUZZ_http_request := apps/httpd/http_request.c
+FUZZ_http_chunked := apps/httpd/http_chunked.c
+FUZZ_http_fields := apps/httpd/http_conditional.c apps/httpd/http_date.c apps/httpd/http_encoding.c \
+                    apps/httpd/http_range.c apps/httpd/http_request.c kernel/fmt.c
+FUZZ_http_path := apps/httpd/http_path.c
+FUZZ_cbpf := net/cbpf.c net/cbpf_parse.c
+FUZZ_cfg := boot/cfg.c
+FUZZ_site := $(HTTPD_SITE)
+FUZZ_httpd := $(TEST_httpd)
+FUZZ_EXTRA_httpd := $(HOST_EXTRA_httpd)
+FUZZ_EXTRA_site := -D_GNU_SOURCE
+$(BUILD)/fuzz/fuzz_httpd: $(LWIP_STAMP)
+
+$(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(FUZZ_$$*) tests/host/fakes.c $(wildcard tests/fuzz/*.h tests/host/*.h apps/httpd/*.h kernel/include/kernel/*.h) tests/fuzz/fuzz.mk | deps-test
+	@mkdir -p $(@D)
+	@echo "  FUZZ    $@"
+	@clang $(HOST_FLAGS) -fsanitize=fuzzer $(WARN) -Wno-missing-prototypes -Wno-unknown-warning-option \
+	    $(FUZZ_EXTRA_$*) -Itests/fuzz $(filter %.c,$^) -lcmocka -o $@
+
+FUZZERS := $(addprefix $(BUILD)/fuzz/fuzz_,$(FUZZ_TARGETS))
+
+fuzz-targets: $(FUZZERS) ## build the fuzz targets
+
+check-fuzz: $(FUZZERS) ## each fuzz target for a minute of CPU time, from its seeds
+	@scripts/run-fuzzers.sh 60 $^
+
+fuzz: $(FUZZERS) ## the same for FUZZ_SECONDS each (600)
+	@scripts/run-fuzzers.sh $(FUZZ_SECONDS) $^
+
+.PHONY: fuzz fuzz-targets check-fuzz
