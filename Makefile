@@ -218,7 +218,7 @@ test: ## everything: host unit tests, lwIP's own, QEMU tests, lint
 	@BUILD=$(BUILD) scripts/test.sh
 
 check-qemu: deps-test $(IMAGE) ## the QEMU tests alone (T='expr' selects, as pytest -k)
-	@BUILD=$(BUILD) /usr/bin/python3 -m pytest -v -n 2 --dist loadgroup tests/qemu $(if $(T),-k '$(T)')
+	@BUILD=$(BUILD) scripts/check-qemu.sh '$(T)'
 
 SOURCES = $(shell git ls-files '*.c' '*.h')
 lint: deps-test $(LWIP_STAMP) ## formatting, static analysis and shell scripts

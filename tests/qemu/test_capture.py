@@ -190,7 +190,7 @@ def test_what_finds_no_room_is_counted_and_nobody_waits(guest):
     """A client that reads nothing for a while: the ring fills, others are served, the rest is lost."""
     slow = socket.create_connection(("127.0.0.1", guest.port), timeout=20)
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    slow.sendall(f"GET {CAPTURE}?seconds=3600&packets=1000000 HTTP/1.0\r\nHost: a\r\n\r\n".encode())
+    slow.sendall(f"GET {CAPTURE}?seconds=3600&packets=1000000 HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
     deadline = time.monotonic() + 30
     while (row := guest.console_json("capture")["captures"])[0]["dropped"] == 0:
         assert guest.get("/_/app.js")[0] == 200
