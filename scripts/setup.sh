@@ -13,15 +13,15 @@ BUILD_NEEDS="gcc make git mformat mcopy sgdisk mkfs.fat tar xz sha256sum /usr/in
 RUN_PACKAGES="qemu-system-x86 ovmf"
 RUN_NEEDS="qemu-system-x86_64"
 TEST_PACKAGES="libcmocka-dev check pkg-config python3 python3-pytest python3-pytest-xdist
-    python3-scapy python3-jsonschema python3-pyflakes curl clang-format clang-tidy cppcheck
+    python3-scapy python3-jsonschema python3-pyflakes curl iputils-ping clang-format clang-tidy cppcheck
     shellcheck iproute2 util-linux cpio python3-matplotlib wrk chromium chromium-driver
-    clang libclang-rt-14-dev libpcap-dev tcpdump"
-TEST_NEEDS="pkg-config python3 curl ip unshare cpio wrk clang-format clang-tidy cppcheck shellcheck
-    chromium chromedriver clang tcpdump
+    clang libclang-rt-14-dev libpcap-dev tcpdump wget apache2-utils nghttp2-client slowhttptest nmap hping3"
+TEST_NEEDS="pkg-config python3 curl ping ip unshare cpio wrk clang-format clang-tidy cppcheck shellcheck
+    chromium chromedriver clang tcpdump wget ab h2load slowhttptest nmap hping3
     /usr/include/cmocka.h /usr/include/check.h /usr/include/pcap/pcap.h"
-BENCH_PACKAGES="libc6-dev python3 python3-matplotlib python3-scapy iproute2 util-linux mtools cpio
+BENCH_PACKAGES="libc6-dev python3 python3-matplotlib python3-scapy iproute2 iputils-ping util-linux mtools cpio
     xz-utils wrk"
-BENCH_NEEDS="python3 ip unshare taskset cpio xz wrk"
+BENCH_NEEDS="python3 ping ip unshare taskset cpio xz wrk"
 DEBUG_PACKAGES="gdb"
 DEBUG_NEEDS="gdb"
 

@@ -4,6 +4,7 @@
 #include "admin_pages.h"
 #include <kernel/lib.h>
 #include <kernel/printk.h>
+#include <string.h>
 
 #define READS "Allow: GET, HEAD\r\n"
 
@@ -54,6 +55,12 @@ static const struct response *respond_file(struct conn *conn, const struct http_
     return request->conditional ? answer_select(conn, request, file) : file;
 }
 
+bool admin_is_for(const struct conn *conn, const struct http_request *request)
+{
+    return request->target_len >= 3 && memcmp(request->target, "/_/", 3) == 0 &&
+           admin_allows(&conn->pcb->remote_ip);
+}
+
 const struct response *admin_respond(struct conn *conn, const struct http_request *request)
 {
     const char *path = request->target + 3;
@@ -61,8 +68,6 @@ const struct response *admin_respond(struct conn *conn, const struct http_reques
     size_t len = query != NULL ? (size_t)(query - path) : request->target_len - 3;
     const struct admin_page *page = find_page(path, len);
 
-    if (!admin_allows(&conn->pcb->remote_ip))
-        return httpd.site.not_found;
     if (admin_is_cross_site(request))
         return response_for_status(403);
     if (page != NULL)

@@ -12,20 +12,18 @@
 #define HTTPD_ADMIN_H
 
 #include "conn.h"
-#include <string.h>
 
 /* Boot: admin= and admin_token=; says on the console how to get in. */
 void admin_init(void);
 
-static inline bool is_admin(const struct http_request *request)
-{
-    return request->target_len >= 3 && memcmp(request->target, "/_/", 3) == 0;
-}
+/* Is it a page of the admin area, and may who asks come there? For all others it is a path that the
+ * site does not have. Bottom half. */
+bool admin_is_for(const struct conn *conn, const struct http_request *request);
 
 /*
- * The response for a request that is_admin(). Where it is still to be made, conn->answer->making is
- * set: conn_start_response() will be called when it is there. To those who may not come here it is
- * the site's 404, as if nothing was. NULL: no memory. Bottom half.
+ * The response for a request that admin_is_for(). Where it is still to be made,
+ * conn->answer->making is set: conn_start_response() will be called when it is there. NULL: no
+ * memory. Bottom half.
  */
 const struct response *admin_respond(struct conn *conn, const struct http_request *request);
 

@@ -12,6 +12,7 @@
 /* The host's side of QEMU's user networking; and loopback, for where there is one. */
 #define NETS_DEFAULT "10.0.2.2, fec0::2, 127.0.0.0/8, ::1"
 #define TOKEN_MIN    16
+#define ENTRY_MAX    64
 
 struct net {
     ip_addr_t address;
@@ -41,15 +42,16 @@ static bool parse_bits(const char *text, unsigned most, unsigned *out)
     return true;
 }
 
-/* "address" or "address/bits"; text is changed. */
-static bool parse_net(char *text, struct net *out)
+/* "address" or "address/bits". */
+static bool parse_net(const char *text, struct net *out)
 {
-    char *slash = strchr(text, '/');
+    const char *slash = strchr(text, '/');
+    size_t len = slash != NULL ? (size_t)(slash - text) : strlen(text);
+    char address[ENTRY_MAX];
     unsigned most;
 
-    if (slash != NULL)
-        *slash = '\0';
-    if (!ipaddr_aton(text, &out->address))
+    fmt_snprintf(address, sizeof(address), "%.*s", (int)len, text);
+    if (!ipaddr_aton(address, &out->address))
         return false;
     most = IP_IS_V6(&out->address) ? 128 : 32;
     out->bits = most;
@@ -80,7 +82,7 @@ static bool next_entry(const char **at, char *text, size_t size)
 
 static void read_nets(const char *list)
 {
-    char text[64];
+    char text[ENTRY_MAX];
 
     net_count = 0;
     if (strcmp(list, "none") == 0)

@@ -5,6 +5,7 @@
 #include <kernel/kmalloc.h>
 #include <kernel/lib.h>
 #include <kernel/softirq.h>
+#include <string.h>
 #include <kernel/work.h>
 #include <net/stack.h>
 

@@ -38,7 +38,7 @@ static RARE const struct response *other_method(struct conn *conn,
 {
     if (is_to_discard(request))
         return response_for_status(200);
-    if (is_admin(request))
+    if (admin_is_for(conn, request))
         return admin_respond(conn, request);
     if (request->method == HTTP_OTHER)
         return response_for_status(501);
@@ -49,7 +49,7 @@ static RARE const struct response *other_method(struct conn *conn,
 static RARE const struct response *no_such_target(struct conn *conn,
                                                   const struct http_request *request, int status)
 {
-    if (is_admin(request))
+    if (admin_is_for(conn, request))
         return admin_respond(conn, request);
     return status == 400 ? response_for_status(400) : httpd.site.not_found;
 }

@@ -3,6 +3,13 @@
 
 void admin_init(void) {}
 
+bool admin_is_for(const struct conn *conn, const struct http_request *request)
+{
+    (void)conn;
+    (void)request;
+    return false;
+}
+
 const struct response *admin_respond(struct conn *conn, const struct http_request *request)
 {
     (void)conn;

@@ -112,6 +112,14 @@ TEST_http_range := apps/httpd/http_range.c
 TEST_http_chunked := apps/httpd/http_chunked.c
 TEST_http_encoding := apps/httpd/http_encoding.c apps/httpd/http_request.c
 TEST_http_conditional := apps/httpd/http_conditional.c apps/httpd/http_request.c apps/httpd/http_date.c kernel/fmt.c
+TEST_clients := apps/httpd/clients.c tests/host/fake_kmalloc.c
+HOST_EXTRA_clients := -Inet/port -I$(LWIP)/src/include
+TEST_access_log := apps/httpd/http_request.c apps/httpd/http_date.c kernel/logring.c kernel/fmt.c \
+                   kernel/json.c tests/host/fake_console.c
+HOST_EXTRA_access_log := -D_GNU_SOURCE $(FAKE_HW) -Inet/port -I$(LWIP)/src/include
+TEST_admin_access := apps/httpd/admin_access.c apps/httpd/http_request.c kernel/fmt.c
+HOST_EXTRA_admin_access := -D_GNU_SOURCE -Inet/port -I$(LWIP)/src/include \
+                           $(addprefix $(LWIP)/src/core/,def.c ipv4/ip4_addr.c ipv6/ip6_addr.c ip.c)
 TEST_site_cache := apps/httpd/site_cache.c
 TEST_mime := apps/httpd/mime.c
 HTTPD_SITE := apps/httpd/site.c apps/httpd/site_build.c apps/httpd/site_cache.c apps/httpd/response.c apps/httpd/mime.c apps/httpd/http_date.c \

@@ -26,15 +26,19 @@ PIECES = 4
 BETWEEN = 0.002  # seconds, so that each is a segment of its own
 
 
-@pytest.fixture(scope="module")
-def web(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("conformance")
+def write_site(site):
     for name, content in FILES.items():
-        path = folder / "site" / name
+        path = site / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         modified = FUTURE if name == "future.txt" else MODIFIED
         os.utime(path, (modified, modified))
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("conformance")
+    write_site(folder / "site")
     with qemu.Guest(image=make_image(folder, {}, CFG)) as guest:
         guest.wait_prompt()
         guest.wait_http()

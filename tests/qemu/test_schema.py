@@ -21,7 +21,8 @@ pytestmark = pytest.mark.xdist_group("schema")
 SCHEMAS = {path.stem: json.loads(path.read_text())
            for path in sorted((qemu.TOP / "docs/schema").glob("*.json"))}
 SHARED = {"error", "usage"}  # of any command
-ELSEWHERE = {"sink"}  # of another app: test_sink.py
+PAGES = {"page-event", "page-stats"}  # of the web server: test_admin.py
+ELSEWHERE = {"sink"} | PAGES  # of another app: test_sink.py
 LAST_WORDS = ("reboot", "poweroff")
 CRASHES = {"null", "ud", "stack", "div", "wx", "ro", "sse", "panic"}  # `fault` kinds without an answer
 
