@@ -14,6 +14,7 @@
 #include <lwip/prot/ip4.h>
 #include <lwip/prot/ip6.h>
 #include <lwip/prot/tcp.h>
+#include <net/tcp_send.h>
 
 /* IP's total length and lwIP's u16_t hold a super-segment with all headers and TCP options. */
 #define GSO_PAYLOAD_MAX (65535u - SIZEOF_ETH_HDR - NIC_TX_HEADROOM - IP6_HLEN - 60u)
@@ -58,6 +59,8 @@ err_t __wrap_tcp_write(struct tcp_pcb *pcb, const void *data, u16_t len, u8_t fl
     u16_t mss = pcb->mss;
     err_t err;
 
+    if (len > tcp_send_room(pcb))
+        return ERR_MEM;
     if (!gso_possible(pcb))
         return __real_tcp_write(pcb, data, len, flags);
     pcb->mss = gso_payload(pcb);

@@ -5,6 +5,7 @@
 #include <kernel/lib.h>
 #include <kernel/panic.h>
 #include <lwip/priv/tcp_priv.h>
+#include <lwip/stats.h>
 #include <net/copies.h>
 #include <net/tcp_send.h>
 
@@ -17,12 +18,33 @@ struct pbuf *tcp_send_head(uint16_t bytes)
     return pbuf_alloc(PBUF_TRANSPORT, bytes, PBUF_RAM);
 }
 
+/* By how full the pools are, in eighths: what a connection may have queued for one more, in pbufs;
+ * a segment is two. Ten thousand connections with a segment each fit into what the steps leave. */
+static const uint16_t queue_most[] = { TCP_SND_QUEUELEN, TCP_SND_QUEUELEN, 16, 8, 2, 2, 2, 0, 0 };
+_Static_assert(MEMP_NUM_TCP_SEG == MEMP_NUM_PBUF && MEMP_NUM_TCP_SEG % 8 == 0,
+               "one scale for both");
+
+/* How many pbufs the connection may have queued beyond those that it has. */
+static unsigned queue_room(const struct tcp_pcb *pcb)
+{
+    unsigned segments = lwip_stats.memp[MEMP_TCP_SEG]->used;
+    unsigned pieces = lwip_stats.memp[MEMP_PBUF]->used;
+    unsigned most = queue_most[MAX(segments, pieces) / (MEMP_NUM_TCP_SEG / 8)];
+
+    return pcb->snd_queuelen < most ? most - pcb->snd_queuelen : 0;
+}
+
+uint32_t tcp_send_room(const struct tcp_pcb *pcb)
+{
+    return queue_room(pcb) / 2 * tcp_gso_payload_max(pcb);
+}
+
 /* As tcp_write() sees it; the answer is 0 when it may be queued. */
 static int32_t check(const struct tcp_pcb *pcb, const struct pbuf *head)
 {
     if (pcb->state != ESTABLISHED && pcb->state != CLOSE_WAIT)
         return ERR_CONN;
-    return head->len > pcb->snd_buf || pcb->snd_queuelen + 2 > TCP_SND_QUEUELEN ? ERR_MEM : ERR_OK;
+    return head->len > pcb->snd_buf || queue_room(pcb) < 2 ? ERR_MEM : ERR_OK;
 }
 
 static void append(struct tcp_pcb *pcb, struct tcp_seg *seg)

@@ -20,7 +20,7 @@ run() {
 # count WORD: of the summary, "2 failed, 70 passed, 1 error in 95.31s".
 count() { grep -E ' in [0-9.]+s' "$log" | tail -n 1 | grep -oE "[0-9]+ $1" | grep -oE '^[0-9]+' || echo 0; }
 
-run -n 2 --dist loadgroup "${select[@]}"
+run -n 2 --dist loadgroup --durations=40 "${select[@]}"
 status=$?
 failed=$(($(count failed) + $(count error)))
 if [ "$status" != 1 ] || [ "$failed" -gt 5 ]; then exit "$status"; fi

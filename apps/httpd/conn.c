@@ -30,7 +30,7 @@
 #define LINGER_NS (5 * NS_PER_SEC)
 /* Received buffers that may wait for send buffers; a small part of the NIC's. */
 #define HELD_PBUFS_CONN_MAX 32
-#define HELD_PBUFS_ALL_MAX  256
+#define HELD_PBUFS_ALL_MAX  768
 /* In lwIP's slow ticks of 500 ms: how often the deadlines are looked at. */
 #define POLL_TICKS 1
 

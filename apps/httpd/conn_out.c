@@ -57,6 +57,9 @@ static bool conn_write_body(struct conn *conn)
     /* No small change: wait until a full segment fits (RFC 9293 §3.8.6.2.1). */
     if (n < conn->out_left && n < mss)
         return false;
+    n = MIN(n, tcp_send_room(conn->pcb));
+    if (n == 0)
+        return false;
     while (!conn_write(conn, conn->out, n, n < conn->out_left ? TCP_WRITE_FLAG_MORE : 0)) {
         if (n <= mss)
             return false;

@@ -264,6 +264,11 @@ struct pbuf *tcp_send_head(uint16_t bytes)
 }
 
 /* As if both went into one segment. */
+uint32_t tcp_send_room(const struct tcp_pcb *pcb)
+{
+    return pcb->snd_buf;
+}
+
 int32_t tcp_send(struct tcp_pcb *pcb, struct pbuf *head, const void *body, uint64_t body_bytes)
 {
     err_t err = tcp_write(pcb, head->payload, head->len, TCP_WRITE_FLAG_COPY);

@@ -162,6 +162,33 @@ static void test_refused(void **state)
     check_sent(200, 100);
 }
 
+/* Clients that open a window of 128 bytes and take nothing, each given all that TCP takes: who
+ * comes then is answered as if they were not there, and none of the pools ever ran out. */
+static void test_greedy_connections_leave_room(void **state)
+{
+    struct client hog = { .window = 1 }, guest = { .window = 500 };
+
+    (void)state;
+    for (unsigned port = 50000; port < 52000; port++) {
+        client_connect(&hog, port);
+        app.pcb->snd_wnd = app.pcb->snd_wnd_max = 128;
+        while (tcp_send_room(app.pcb) > 0) {
+            size_t bytes = MIN(tcp_send_room(app.pcb), 60000u);
+
+            if (tcp_write(app.pcb, body, (u16_t)bytes, 0) != ERR_OK)
+                break;
+        }
+        assert_true(app.pcb->snd_queuelen > 0); /* none of them is left without an answer */
+        tcp_output(app.pcb);
+    }
+    fake_nic_clear();
+    client_connect(&guest, 60000);
+    assert_int_equal(tcp_send(app.pcb, head_of(200), body, 612), 612);
+    assert_int_equal(lwip_stats.memp[MEMP_TCP_SEG]->err, 0);
+    assert_int_equal(lwip_stats.memp[MEMP_PBUF]->err, 0);
+    abort_all();
+}
+
 int run_send_tests(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -173,6 +200,7 @@ int run_send_tests(void)
         TEST(test_tiny_mss),
         TEST(test_small_window),
         TEST(test_refused),
+        TEST(test_greedy_connections_leave_room),
     };
 #undef TEST
 

@@ -27,7 +27,7 @@ http_idle_timeout_s = 6
 """
 URL = f"http://{links.GUEST_IP}"
 SLOW = 500  # connections
-SECONDS = 12
+SECONDS = 8
 PAGE = bytes(612)
 
 # slowhttptest's four modes, against what each is meant for; what the server does about it.
@@ -45,6 +45,13 @@ FLOODS = {
     "ACK": ["-A", "-p", 80, "--rand-source"],
     "Xmas": ["-F", "-P", "-U", "-p", 80],
 }
+
+
+# slowhttptest asks its sockets all the time, and so takes a CPU that wrk and QEMU need: what wrk sees
+# beside it is held against what it sees beside a program that does nothing else. Neither gets more
+# of a CPU than is left over.
+LEFT_OVER = ["chrt", "--idle", 0]
+BUSY = [*LEFT_OVER, "sh", "-c", "while :; do :; done"]
 
 
 class Net:
@@ -117,24 +124,28 @@ def report(what, before, during, **more):
 def test_slow_clients(place, mode):
     """SLOW of them, and wrk's 8 connections are served without an error meanwhile."""
     guest, net = place
-    before = wrk(net, 4)
+    busy = net.start(*BUSY)
+    before = wrk(net, 3)
+    busy.kill()
+    busy.communicate()
     stats = guest.console_json("http")
-    slow = net.start("slowhttptest", *MODES[mode], "-c", SLOW, "-r", 250, "-l", SECONDS, "-p", 3)
+    slow = net.start(*LEFT_OVER, "slowhttptest", *MODES[mode], "-c", SLOW, "-r", 250, "-l", SECONDS, "-p", 3)
     time.sleep(3)
     most = guest.console_json("http")["connections"]
-    during = wrk(net, 4)
+    during = wrk(net, 3)
     said = slow.communicate(timeout=60)[0]
     after = guest.console_json("http")
     ended = {name: after[name] - stats[name] for name in ("accepted", "idle_closed", "stalled", "reset")}
     report(mode, before, during, connections=most, ended=ended)
     assert not during["errors"], during["said"]
     assert ended["accepted"] >= SLOW, said[-1000:]
+    assert guest.counters()["memp.TCP_SEG_failed"] == guest.counters()["memp.PBUF_failed"] == 0
 
 
 def test_slow_clients_are_ended(place):
     """Not one of them is there beyond its deadline."""
     guest, net = place
-    slow = net.start("slowhttptest", *MODES["slowloris"], "-c", 100, "-r", 100, "-l", 15, "-p", 3)
+    slow = net.start(*LEFT_OVER, "slowhttptest", *MODES["slowloris"], "-c", 100, "-r", 100, "-l", 15, "-p", 3)
     end = time.monotonic() + 10
     while guest.console_json("http")["connections"] < 100:
         assert time.monotonic() < end
@@ -149,7 +160,7 @@ def test_slow_clients_are_ended(place):
 
 def test_nmap_knows_a_web_server(place):
     guest, net = place
-    status, said = net.run("nmap", "-n", "-Pn", "-sV", "--version-all", "-p", "1-100,443,8080", "--host-timeout", "60s",
+    status, said = net.run("nmap", "-n", "-Pn", "-sV", "-p", "1-100,443,8080", "-T5", "--host-timeout", "60s",
                            links.GUEST_IP)
     assert status == 0 and re.search(r"^80/tcp +open +http +Tophalf", said, re.M), said
     assert "101 closed" in said or "102 closed" in said, said

@@ -25,4 +25,12 @@ struct pbuf *tcp_send_head(uint16_t bytes);
  */
 int32_t tcp_send(struct tcp_pcb *pcb, struct pbuf *head, const void *body, uint64_t body_bytes);
 
+/*
+ * How many bytes the connection may give to tcp_write() now; beyond, it answers ERR_MEM. Segments
+ * come from one pool, and who reads slowly, through a window of a few bytes, could hold hundreds.
+ * So the fuller the pool, the fewer may one connection have; its last eighth is for what TCP itself
+ * has to say: SYN-ACK, FIN. As large as it likes, mostly.
+ */
+uint32_t tcp_send_room(const struct tcp_pcb *pcb);
+
 #endif
