@@ -46,8 +46,8 @@ void lwip_port_free(void *p);
  * (net/tcp_timewait.h); when all are in use a newcomer is refused. */
 #define MEMP_NUM_TCP_PCB        12288
 #define MEMP_NUM_TCP_PCB_LISTEN 16
-/* A response of a header and a file is one segment, a bulk sender has up to 360: as many as it likes
- * when few do, fewer when many do (tcp_send_room(), net/tcp_send.c). */
+/* A response of a header and a file is one segment, a bulk sender has up to 360: as many as it
+ * likes when few do, fewer when many do (tcp_send_room(), net/tcp_send.c). */
 #define MEMP_NUM_TCP_SEG 16384
 /* One pbuf head (24 bytes) for each piece of payload that is sent by reference. */
 #define MEMP_NUM_PBUF    16384
