@@ -28,7 +28,8 @@
 
 /* After our FIN: how long the peer may take to close too (it may still be sending). */
 #define LINGER_NS (5 * NS_PER_SEC)
-/* Received buffers that may wait for send buffers; a small part of the NIC's. */
+/* Received buffers that may wait for send buffers: of one connection; of all, a third of those that
+ * there are. */
 #define HELD_PBUFS_CONN_MAX 32
 #define HELD_PBUFS_ALL_MAX  768
 /* In lwIP's slow ticks of 500 ms: how often the deadlines are looked at. */
