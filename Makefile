@@ -89,7 +89,7 @@ INC_apps    := $(INC_net) -Iapps/include
 
 SRC_kernel  := $(wildcard kernel/*.c kernel/*.S kernel/libc/*.c) boot/cfg.c
 SRC_drivers := $(wildcard drivers/*.c)
-SRC_net     := $(wildcard net/*.c net/port/*.c)
+SRC_net     := $(wildcard net/*.c net/bpf/*.c net/port/*.c)
 SRC_apps    := apps/main.c $(wildcard apps/$(APP)/*.c) boot/ustar.c
 
 # lwIP's own list of its files, less what we do not use; compiled with its warnings as they are.
