@@ -21,6 +21,7 @@
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/timeouts.h>
 #include <net/stack.h>
+#include <net/xsk.h>
 #include <netif/ethernet.h>
 #include <string.h>
 
@@ -80,6 +81,7 @@ void stack_round_end(void)
     /* First: what it frees goes into the ring, and its resets leave, in this round. */
     if (unlikely(stack_rx_short()))
         stack_rx_reclaim();
+    xsk_round_end(); /* apps on raw rings: what they answer leaves in this round */
     if (stack.nic != NULL) {
         /* Not in polls alone: a ring that ran empty while all buffers were held raises no
          * interrupt, so whoever frees them has to fill it. */

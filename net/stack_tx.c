@@ -8,10 +8,12 @@
 #include "stack_priv.h"
 #include "tcp_gso.h"
 #include "tcp_template.h"
+#include "tx_token.h"
 #include <kernel/lib.h>
 #include <lwip/pbuf.h>
 #include <lwip/priv/tcp_priv.h>
 #include <net/capture.h>
+#include <net/xsk.h>
 
 /* The chain's pieces; returns their number, or more than NIC_TX_SEGS_MAX when they do not fit. */
 static unsigned tx_gather(const struct pbuf *p, struct nic_seg segs[NIC_TX_SEGS_MAX])
@@ -113,17 +115,36 @@ err_t stack_linkoutput(struct netif *netif, struct pbuf *p)
     return ERR_MEM;
 }
 
+/* A frame that never was the stack's. */
+static void tx_done_raw(void *token)
+{
+    struct pktbuf *buf = tx_token_pktbuf(token);
+
+    if (tx_token_kind(token) == TX_XSK)
+        xsk_tx_done(buf);
+    else
+        pktbuf_free(buf);
+}
+
+static void tx_done(struct pbuf *p)
+{
+    if (p->next != NULL)
+        tx_end(p->next);
+    pbuf_free(p);
+}
+
 void stack_tx_complete(void)
 {
-    struct pbuf *p;
+    void *token;
     bool room = false;
 
     if (stack.nic == NULL)
         return;
-    while ((p = nic_tx_reap(stack.nic)) != NULL) {
-        if (p->next != NULL)
-            tx_end(p->next);
-        pbuf_free(p);
+    while ((token = nic_tx_reap(stack.nic)) != NULL) {
+        if (likely(tx_token_kind(token) == TX_PBUF))
+            tx_done(token);
+        else
+            tx_done_raw(token);
         room = true;
     }
     if (unlikely(stack.tx_stalled && room)) {
