@@ -1,6 +1,7 @@
 /* The key-value store in an eBPF map: see kv_store.h. */
 #include "kv_store.h"
 #include <net/bpf_map.h>
+#include <kernel/lib.h>
 #include <kernel/time.h>
 #include <string.h>
 

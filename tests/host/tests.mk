@@ -134,6 +134,12 @@ HOST_EXTRA_httpd := -D_GNU_SOURCE $(FAKE_HW) -Inet/port -I$(LWIP)/src/include
 HOST_EXTRA_echo := $(HOST_EXTRA_httpd)
 $(BUILD)/host/test_httpd $(BUILD)/host/test_echo $(BUILD)/host/test_trace_text: $(LWIP_STAMP)
 
+# eBPF: raw rings, and the apps on them
+LWIP_INCLUDES := -Inet/port -I$(LWIP)/src/include
+TEST_xsk := net/xsk.c drivers/pktbuf.c tests/host/fake_capture.c tests/host/fake_kmalloc.c
+HOST_EXTRA_xsk := $(LWIP_INCLUDES)
+$(BUILD)/host/test_xsk: $(LWIP_STAMP)
+
 H := $(BUILD)/host
 HOST_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
               -fno-omit-frame-pointer -DTOPHALF_HOST=1 -DTOPHALF_VERSION='"host"' \

@@ -22,7 +22,7 @@ SCHEMAS = {path.stem: json.loads(path.read_text())
            for path in sorted((qemu.TOP / "docs/schema").glob("*.json"))}
 SHARED = {"error", "usage"}  # of any command
 PAGES = {"page-event", "page-stats"}  # of the web server: test_admin.py
-ELSEWHERE = {"sink"} | PAGES  # of another app: test_sink.py
+ELSEWHERE = {"sink", "l2fwd", "kv"} | PAGES  # of another app: test_sink.py, ...
 LAST_WORDS = ("reboot", "poweroff")
 CRASHES = {"null", "ud", "stack", "div", "wx", "ro", "sse", "panic"}  # `fault` kinds without an answer
 
