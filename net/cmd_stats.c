@@ -21,6 +21,7 @@
 #include <net/copies.h>
 #include <net/napi.h>
 #include <net/stack.h>
+#include <net/xsk.h>
 #include <string.h>
 
 struct row {
@@ -191,6 +192,15 @@ static const struct field copies_fields[] = {
     FIELD(copies_stats, rx_failed),
 };
 
+static const struct field xsk_fields[] = {
+    FIELD(xsk_stats, rx_packets),
+    FIELD(xsk_stats, rx_bytes),
+    FIELD(xsk_stats, tx_packets),
+    FIELD(xsk_stats, tx_bytes),
+    FIELD(xsk_stats, rx_fill_ring_empty_descs),
+    FIELD(xsk_stats, tx_stalls),
+};
+
 static const struct field proto_fields[] = {
     FIELD(stats_proto, recv),   FIELD(stats_proto, xmit),    FIELD(stats_proto, drop),
     FIELD(stats_proto, chkerr), FIELD(stats_proto, lenerr),  FIELD(stats_proto, memerr),
@@ -258,6 +268,14 @@ static void collect_watchdog(void)
     add_u64("watchdog", &stats, watchdog_fields, ARRAY_SIZE(watchdog_fields));
 }
 
+static void collect_xsk(void)
+{
+    struct xsk_stats stats;
+
+    xsk_stats(&stats);
+    add_u64("xsk", &stats, xsk_fields, ARRAY_SIZE(xsk_fields));
+}
+
 static void collect_lwip(void)
 {
     const struct {
@@ -306,6 +324,7 @@ static void collect(void)
     add_gauge("timewait", "count", tcp_timewait_count());
     add_u64("timewait", &tcp_timewait_stats, timewait_fields, ARRAY_SIZE(timewait_fields));
     add_u64("copies", &copies_stats, copies_fields, ARRAY_SIZE(copies_fields));
+    collect_xsk();
     collect_lwip();
     net_leave();
     collect_serial();

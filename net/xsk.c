@@ -5,6 +5,7 @@
 #include <kernel/context.h>
 #include <kernel/kmalloc.h>
 #include <kernel/panic.h>
+#include <kernel/reset.h>
 #include <net/capture.h>
 #include <net/xsk.h>
 #include <string.h>
@@ -119,10 +120,27 @@ bool xsk_is_open(uint32_t id)
     return id - 1 < socket_count;
 }
 
-const struct xsk *xsk_at(unsigned i)
+void xsk_stats(struct xsk_stats *out)
 {
-    return i < socket_count ? sockets[i] : NULL;
+    *out = (struct xsk_stats){ 0 };
+    for (unsigned i = 0; i < socket_count; i++) {
+        const struct xsk_stats *stats = &sockets[i]->stats;
+
+        out->rx_packets += stats->rx_packets;
+        out->rx_bytes += stats->rx_bytes;
+        out->tx_packets += stats->tx_packets;
+        out->tx_bytes += stats->tx_bytes;
+        out->rx_fill_ring_empty_descs += stats->rx_fill_ring_empty_descs;
+        out->tx_stalls += stats->tx_stalls;
+    }
 }
+
+static void xsk_reset_stats(void)
+{
+    for (unsigned i = 0; i < socket_count; i++)
+        sockets[i]->stats = (struct xsk_stats){ 0 };
+}
+RESETTABLE(xsk, xsk_reset_stats);
 
 /* ---- Receiving ---- */
 

@@ -107,7 +107,7 @@ void xsk_round_end(void);
 /* The card is done with a frame of a tx ring (stack_tx_complete()). */
 void xsk_tx_done(struct pktbuf *buf);
 
-/* The i-th socket, NULL past the end; for the console. */
-const struct xsk *xsk_at(unsigned i);
+/* Of all sockets together: the group xsk of `stats`. */
+void xsk_stats(struct xsk_stats *out);
 
 #endif
