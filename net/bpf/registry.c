@@ -56,7 +56,8 @@ void bpf_prog_put(struct bpf_prog *prog)
         return;
     if (prog->id != 0)
         unregister(prog);
-    bpf_exec_free(prog->image);
+    if (prog->image != NULL)
+        bpf_exec_free(prog->image);
     bpf_mem_free(prog->jit_offsets);
     bpf_mem_free(prog->insns);
     bpf_mem_free(prog->subprogs);
