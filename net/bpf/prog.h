@@ -23,12 +23,28 @@
 #define BPF_SUBPROGS_MAX  256u
 #define BPF_PROG_MAPS_MAX 64u
 
+/* What a caller may pass to a global function, from its prototype in BTF. */
+enum bpf_subprog_arg_kind {
+    BPF_SUBPROG_OTHER, /* of a type that Linux has no rule for: such a function is refused */
+    BPF_SUBPROG_SCALAR,
+    BPF_SUBPROG_CTX,
+    BPF_SUBPROG_MEM, /* `bytes` of memory, read and written */
+    BPF_SUBPROG_MEM_OR_NULL,
+};
+struct bpf_subprog_arg {
+    uint8_t kind;
+    uint32_t bytes;
+};
+
 /* A function of the program: the first one (start 0) is the program itself. */
 struct bpf_subprog {
     uint32_t start;       /* index of its first instruction */
     uint16_t stack_bytes; /* verified: what it uses below r10, rounded up to 8 */
     bool global;          /* from BTF: verified by itself, for any arguments */
-    bool tail_call;       /* verified: it or what it calls may tail call */
+    bool scalar_result;   /* from BTF: it returns a number */
+    uint8_t arg_count;    /* from BTF: may be more than args has room for */
+    struct bpf_subprog_arg args[5];
+    bool tail_call; /* verified: it or what it calls may tail call */
     char name[BPF_PROG_NAME_MAX];
 };
 
