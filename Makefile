@@ -68,7 +68,7 @@ COLD := $(wildcard */cmd_*.c apps/*/cmd_*.c apps/httpd/admin*.c) \
             http_date.c http_encoding.c http_path.c http_query.c http_range.c httpd.c made.c mime.c \
             clients.c site_build.c site_cache.c) \
         $(addprefix kernel/,acpi.c acpi_init.c aml.c backtrace.c boot.c buddy.c calibrate.c \
-            command.c config.c console.c cpu.c fault.c fmt.c ioapic.c json.c keys.c lineedit.c \
+            command.c config.c console.c cpu.c exec.c fault.c fmt.c ioapic.c json.c keys.c lineedit.c \
             logring.c page_alloc.c pagetable.c paging.c panic.c pic.c power.c printk.c rates.c \
             serial.c trap.c) boot/cfg.c \
         $(addprefix drivers/,pci.c pci_config.c virtio_pci.c virtio_net_setup.c virtio_net_features.c \

@@ -16,6 +16,7 @@ static void offload_json(struct console *con, const struct nic *nic)
         json_bool(&j, "allowed", o.allowed);
         json_bool(&j, "offered", o.offered);
         json_bool(&j, "negotiated", o.negotiated);
+        json_bool(&j, "suspended", o.suspended);
         json_object_end(&j);
     }
     json_array_end(&j);
@@ -24,6 +25,8 @@ static void offload_json(struct console *con, const struct nic *nic)
 
 static const char *offload_state(const struct net_offload *o)
 {
+    if (o->suspended)
+        return "off for XDP";
     if (o->negotiated)
         return "in use";
     if (!o->offered)
@@ -46,7 +49,7 @@ static int cmd_offload(struct console *con, int argc, char **argv)
         return 0;
     }
     for (unsigned i = 0; net_offload(nic, i, &o); i++)
-        console_printf(con, "%-14s%-15s%s\n", o.name, offload_state(&o), o.meaning);
+        console_printf(con, "%-20s%-15s%s\n", o.name, offload_state(&o), o.meaning);
     return 0;
 }
 CONSOLE_COMMAND(offload, "offload", "what the network card does for us", cmd_offload);

@@ -20,18 +20,19 @@
 #define NET_RING_MIN 32u  /* a frame of NIC_TX_SEGS_MAX segments and its header must fit */
 
 /* §5.1.3; what is not in the table of virtio_net_features.c is never accepted. */
-#define NET_F_CSUM       0
-#define NET_F_GUEST_CSUM 1
-#define NET_F_MTU        3
-#define NET_F_MAC        5
-#define NET_F_GUEST_TSO4 7
-#define NET_F_GUEST_TSO6 8
-#define NET_F_HOST_TSO4  11
-#define NET_F_HOST_TSO6  12
-#define NET_F_MRG_RXBUF  15
-#define NET_F_STATUS     16
-#define NET_F_CTRL_VQ    17
-#define NET_F_CTRL_RX    18
+#define NET_F_CSUM                0
+#define NET_F_GUEST_CSUM          1
+#define NET_F_CTRL_GUEST_OFFLOADS 2
+#define NET_F_MTU                 3
+#define NET_F_MAC                 5
+#define NET_F_GUEST_TSO4          7
+#define NET_F_GUEST_TSO6          8
+#define NET_F_HOST_TSO4           11
+#define NET_F_HOST_TSO6           12
+#define NET_F_MRG_RXBUF           15
+#define NET_F_STATUS              16
+#define NET_F_CTRL_VQ             17
+#define NET_F_CTRL_RX             18
 
 /* Device configuration, §5.1.4: offsets */
 #define NET_CONFIG_MTU 10
@@ -94,6 +95,7 @@ struct nic {
     bool broken;           /* silenced; nic_recover() is next */
     bool tx_waiting;       /* a sender found the ring full: the transmit interrupt is on */
     bool config_changed;   /* set by a top half, taken by nic_take_config_change() */
+    bool rx_plain;         /* nic_rx_plain() */
     bool polled;           /* the bottom half has come to life: it may be raised */
     uint64_t rx_irq_ticks; /* TSC at the first receive interrupt since nic_rx_irqs(); 0: none */
     struct naive naive;
@@ -152,6 +154,12 @@ const struct nic *net_nic(void);
  * the device runs; waits for it, but not long. */
 void net_filter(struct nic *nic);
 
+/* After a reset of the device: nic_rx_plain() goes on to hold. */
+void net_restore_offloads(struct nic *nic);
+
+/* Whether a feature that was negotiated is switched off by nic_rx_plain(). */
+bool net_offload_suspended(const struct nic *nic, unsigned bit);
+
 /* ---- virtio_net_merge.c ---- */
 
 /* Whether the device claims to have written one. */
@@ -191,6 +199,7 @@ uint64_t net_offloads_parse(const char *text);
 struct net_offload {
     const char *name, *meaning;
     bool allowed, offered, negotiated;
+    bool suspended; /* negotiated, and switched off while an XDP program is attached */
 };
 bool net_offload(const struct nic *nic, unsigned index, struct net_offload *out);
 

@@ -46,6 +46,8 @@ static const struct net_feature {
       NULL },
     { NET_F_CTRL_VQ, "ctrl_vq", "the device takes commands", 0, false, NULL },
     { NET_F_CTRL_RX, "ctrl_rx", "it drops frames to others", BIT(NET_F_CTRL_VQ), false, NULL },
+    { NET_F_CTRL_GUEST_OFFLOADS, "ctrl_guest_offloads",
+      "what it does to received frames can be switched off", BIT(NET_F_CTRL_VQ), false, NULL },
     { NET_F_HOST_TSO4, "tso4", "the device cuts large IPv4 segments", BIT(NET_F_CSUM), false,
       NULL },
     { NET_F_HOST_TSO6, "tso6", "the device cuts large IPv6 segments", BIT(NET_F_CSUM), false,
@@ -164,6 +166,7 @@ bool net_offload(const struct nic *nic, unsigned index, struct net_offload *out)
                                  .meaning = f->meaning,
                                  .allowed = nic->allowed & BIT(f->bit),
                                  .offered = nic->offered & BIT(f->bit),
-                                 .negotiated = nic->features & BIT(f->bit) };
+                                 .negotiated = nic->features & BIT(f->bit),
+                                 .suspended = net_offload_suspended(nic, f->bit) };
     return true;
 }

@@ -229,6 +229,7 @@ static enum start net_start(struct nic *nic)
     virtio_pci_status_add(dev, VIRTIO_STATUS_DRIVER_OK); /* step 8 */
     nic->rx_frame_max = nic->mtu + ETH_HEADER_BYTES + ETH_VLAN_BYTES;
     net_filter(nic);
+    net_restore_offloads(nic);
     return START_OK;
 }
 

@@ -14,6 +14,9 @@
 #define LEVELS       4
 #define VIRTUAL_BITS 48
 
+#define ASSERT_RIGHTS(rights)                                                                      \
+    ASSERT(((rights) & (MAP_WRITE | MAP_EXECUTE)) != (MAP_WRITE | MAP_EXECUTE))
+
 static uint64_t level_bytes(unsigned level) /* what one entry covers; level 0: 4 KiB */
 {
     return 1ull << (12 + 9 * level);
@@ -33,6 +36,19 @@ static uint64_t leaf_bits(unsigned rights, unsigned level)
     bits |= rights & MAP_EXECUTE ? 0 : PTE_NX;
     bits |= rights & MAP_UNCACHED ? PTE_PCD | PTE_PWT : 0; /* PAT entry 3: UC (cpu.c) */
     return bits;
+}
+
+/* The table that an entry leads to, made where there is none. 0: no memory. */
+static uint64_t next_table(struct pagetable *pt, uint64_t *entry)
+{
+    if (!(*entry & PTE_PRESENT)) {
+        uint64_t table = pt->new_table();
+
+        if (table == 0)
+            return 0;
+        *entry = table | PTE_PRESENT | PTE_WRITE; /* the leaf alone decides the rights */
+    }
+    return *entry & PTE_ADDRESS;
 }
 
 /* The largest page that can be put here. */
@@ -56,10 +72,10 @@ static void map_leaf(struct pagetable *pt, uint64_t virt, uint64_t phys, unsigne
         entry = entry_in(pt, table, virt, level);
         if (level == leaf)
             break;
-        if (!(*entry & PTE_PRESENT)) /* the leaf alone decides the rights */
-            *entry = pt->new_table() | PTE_PRESENT | PTE_WRITE;
         ASSERT(level == LEVELS - 1 || !(*entry & PTE_LARGE));
-        table = *entry & PTE_ADDRESS;
+        table = next_table(pt, entry);
+        if (table == 0)
+            panic("paging: no memory for page tables");
     }
     ASSERT(!(*entry & PTE_PRESENT));
     *entry = phys | leaf_bits(rights, leaf);
@@ -70,7 +86,8 @@ void pagetable_map(struct pagetable *pt, uint64_t virt, uint64_t phys, uint64_t 
 {
     ASSERT((virt | phys | bytes) % PAGE_SIZE == 0);
     ASSERT((phys & ~PTE_ADDRESS) == 0 && bytes <= PTE_ADDRESS - phys);
-    ASSERT((rights & (MAP_WRITE | MAP_EXECUTE)) != (MAP_WRITE | MAP_EXECUTE));
+    ASSERT_RIGHTS(rights);
+    ASSERT(!(rights & MAP_ABSENT));
     while (bytes > 0) {
         unsigned level = leaf_level(pt, virt, phys, bytes);
 
@@ -81,8 +98,85 @@ void pagetable_map(struct pagetable *pt, uint64_t virt, uint64_t phys, uint64_t 
     }
 }
 
+/* Cut a large page into 512 of the next size. The new table is complete before it is seen. */
+static bool split_leaf(struct pagetable *pt, uint64_t *entry, unsigned level)
+{
+    uint64_t fresh = pt->new_table(), bits = *entry & ~PTE_ADDRESS, phys = *entry & PTE_ADDRESS;
+    uint64_t *table;
+
+    if (fresh == 0)
+        return false;
+    table = pt->table(fresh);
+    if (level == 1)
+        bits &= ~PTE_LARGE; /* it is PAT in an entry of the last level */
+    for (unsigned i = 0; i < 512; i++)
+        table[i] = (phys + i * level_bytes(level - 1)) | bits;
+    *(volatile uint64_t *)entry = fresh | PTE_PRESENT | PTE_WRITE;
+    return true;
+}
+
+/* Tables down to the last level for one address. */
+static bool split_at(struct pagetable *pt, uint64_t virt)
+{
+    uint64_t table = pt->root;
+
+    for (unsigned level = LEVELS - 1; level > 0; level--) {
+        uint64_t *entry = entry_in(pt, table, virt, level);
+
+        if (level < LEVELS - 1 && (*entry & PTE_LARGE) && !split_leaf(pt, entry, level))
+            return false;
+        table = next_table(pt, entry);
+        if (table == 0)
+            return false;
+    }
+    return true;
+}
+
+bool pagetable_split(struct pagetable *pt, uint64_t virt, uint64_t bytes)
+{
+    uint64_t last = virt + bytes - 1;
+
+    ASSERT((virt | bytes) % PAGE_SIZE == 0 && bytes > 0);
+    for (uint64_t at = ALIGN_DOWN(virt, level_bytes(1));; at += level_bytes(1)) {
+        if (!split_at(pt, at))
+            return false;
+        if (last - at < level_bytes(1))
+            return true;
+    }
+}
+
+/* An address's entry in the last level; asserts that there is one. */
+static uint64_t *small_entry(struct pagetable *pt, uint64_t virt)
+{
+    uint64_t table = pt->root;
+
+    for (unsigned level = LEVELS - 1; level > 0; level--) {
+        uint64_t entry = *entry_in(pt, table, virt, level);
+
+        ASSERT((entry & PTE_PRESENT) && (level == LEVELS - 1 || !(entry & PTE_LARGE)));
+        table = entry & PTE_ADDRESS;
+    }
+    return entry_in(pt, table, virt, 0);
+}
+
+void pagetable_protect(struct pagetable *pt, uint64_t virt, uint64_t bytes, unsigned rights)
+{
+    ASSERT((virt | bytes) % PAGE_SIZE == 0);
+    ASSERT_RIGHTS(rights);
+    for (; bytes > 0; bytes -= PAGE_SIZE, virt += PAGE_SIZE) {
+        uint64_t *entry = small_entry(pt, virt);
+        uint64_t bits = leaf_bits(rights, 0);
+
+        ASSERT(*entry != 0);
+        if (rights & MAP_ABSENT)
+            bits &= ~PTE_PRESENT;
+        *(volatile uint64_t *)entry = (*entry & PTE_ADDRESS) | bits;
+    }
+}
+
 /* The entry that decides about virt: false if nothing is mapped. *span: how much it covers. */
-static bool look_up(const struct pagetable *pt, uint64_t virt, uint64_t *span, unsigned *rights)
+static bool look_up(const struct pagetable *pt, uint64_t virt, uint64_t *phys, uint64_t *span,
+                    unsigned *rights)
 {
     uint64_t table = pt->root, all = PTE_WRITE, any = 0;
 
@@ -98,10 +192,18 @@ static bool look_up(const struct pagetable *pt, uint64_t virt, uint64_t *span, u
             table = entry & PTE_ADDRESS;
             continue;
         }
+        *phys = (entry & PTE_ADDRESS) + (virt & (*span - 1));
         *rights = (all & PTE_WRITE ? MAP_WRITE : 0) | (any & PTE_NX ? 0 : MAP_EXECUTE) |
                   (entry & PTE_PCD ? MAP_UNCACHED : 0);
         return true;
     }
+}
+
+bool pagetable_lookup(const struct pagetable *pt, uint64_t virt, uint64_t *phys, unsigned *rights)
+{
+    uint64_t span;
+
+    return look_up(pt, virt, phys, &span, rights);
 }
 
 static uint64_t canonical(uint64_t virt)
@@ -112,12 +214,12 @@ static uint64_t canonical(uint64_t virt)
 bool pagetable_next(const struct pagetable *pt, uint64_t *cursor, struct pagetable_range *out)
 {
     const uint64_t end = 1ull << VIRTUAL_BITS;
-    uint64_t at = *cursor, span;
+    uint64_t at = *cursor, phys, span;
     unsigned rights;
 
     out->bytes = 0;
     for (; at < end; at += span) {
-        bool mapped = look_up(pt, at, &span, &rights);
+        bool mapped = look_up(pt, at, &phys, &span, &rights);
 
         if (out->bytes > 0) {
             if (!mapped || span != out->page_bytes || rights != out->rights)

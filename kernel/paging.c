@@ -1,6 +1,7 @@
 /*
  * The kernel's address space, as page.h describes it: built once from the linker's symbols and
- * the boot map, and then only added to, by device registers.
+ * the boot map, and then changed for device registers, and for memory that programs are compiled
+ * into (exec.c).
  *
  * Sources: Intel SDM vol 3 §4.5 (tables), §4.10.4 (what flushes the TLB).
  */
@@ -9,6 +10,7 @@
 #include "stacks.h"
 #include <kernel/context.h>
 #include <kernel/cpu.h>
+#include <kernel/exec.h>
 #include <kernel/page.h>
 #include <kernel/panic.h>
 #include <kernel/printk.h>
@@ -26,7 +28,7 @@ static uint64_t new_table(void)
     void *page = page_alloc(0);
 
     if (page == NULL)
-        panic("paging: no memory for page tables");
+        return 0;
     memset(page, 0, PAGE_SIZE);
     table_count++;
     return virt_to_phys(page);
@@ -166,6 +168,35 @@ volatile void *paging_map_mmio(uint64_t phys, uint64_t bytes)
     return (volatile void *)(virt + offset);
 }
 
+bool paging_split(uint64_t virt, uint64_t bytes)
+{
+    return pagetable_split(&tables, virt, bytes);
+}
+
+void paging_map(uint64_t virt, uint64_t phys, uint64_t bytes, unsigned rights)
+{
+    pagetable_map(&tables, virt, phys, bytes, rights);
+}
+
+/* One CPU: nobody else has an old translation. INVLPG drops that of the whole large page, where it
+ * is from before a split, and serializes: what was written to the pages is what is executed. */
+void paging_protect(uint64_t virt, uint64_t bytes, unsigned rights)
+{
+    pagetable_protect(&tables, virt, bytes, rights);
+    for (uint64_t at = virt; at < virt + bytes; at += PAGE_SIZE)
+        __asm__ volatile("invlpg (%0)" : : "r"(at) : "memory");
+}
+
+uint64_t paging_phys(uint64_t virt)
+{
+    uint64_t phys;
+    unsigned rights;
+
+    if (!pagetable_lookup(&tables, virt, &phys, &rights))
+        panic("paging: nothing is mapped at 0x%llx", (unsigned long long)virt);
+    return phys;
+}
+
 bool paging_next(uint64_t *cursor, struct pagetable_range *out)
 {
     struct pagetable live = { .table = table_at };
@@ -175,14 +206,30 @@ bool paging_next(uint64_t *cursor, struct pagetable_range *out)
     return pagetable_next(&live, cursor, out);
 }
 
+/* How many pages of an executable range can be written through the direct map. */
+static uint64_t count_writable_views(const struct pagetable_range *range)
+{
+    uint64_t phys, pages = 0;
+    unsigned rights;
+
+    for (uint64_t at = 0; at < range->bytes; at += PAGE_SIZE) {
+        phys = paging_phys(range->start + at);
+        if (pagetable_lookup(&tables, BOOT_PHYSMAP_BASE + phys, &phys, &rights))
+            pages += (rights & MAP_WRITE) != 0;
+    }
+    return pages;
+}
+
 uint64_t paging_check_wx(void)
 {
     struct pagetable_range range;
     uint64_t cursor = 0, pages = 0;
 
-    while (paging_next(&cursor, &range))
-        if ((range.rights & MAP_WRITE) && (range.rights & MAP_EXECUTE))
-            pages += range.bytes / PAGE_SIZE;
+    while (paging_next(&cursor, &range)) {
+        if (!(range.rights & MAP_EXECUTE))
+            continue;
+        pages += range.rights & MAP_WRITE ? range.bytes / PAGE_SIZE : count_writable_views(&range);
+    }
     return pages;
 }
 
@@ -202,6 +249,8 @@ const char *paging_name(uint64_t virt)
         return "kernel read-only data";
     if (is_between(virt, data_start, data_end) || is_between(virt, late_start, late_end))
         return "kernel data";
+    if (virt >= EXEC_BASE && virt < EXEC_END)
+        return "compiled programs";
     if (virt >= PAGING_MMIO_BASE && virt < PAGING_MMIO_END)
         return "device registers";
     if (virt >= BOOT_PHYSMAP_BASE && virt < PAGING_MMIO_BASE)

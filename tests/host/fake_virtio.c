@@ -180,17 +180,30 @@ bool virtio_pci_queue_start(struct virtio_pci *dev, unsigned queue, const struct
     return true;
 }
 
-/* Commands that only set something: one buffer to read, one byte to write. */
+/* Commands that only set something: one buffer to read, one byte to write. §5.1.6.5.1: a byte;
+ * §5.1.6.5.6: le64, of features that were negotiated. */
+static bool is_command(const struct virtio_pci *dev, const uint8_t *data, uint32_t len)
+{
+    uint64_t offloads;
+
+    if (data[0] != 5)
+        return data[0] == 0 && len == 3;
+    memcpy(&offloads, data + 2, sizeof(offloads));
+    return accepted(dev, 2) && data[1] == 0 && len == 10 && (offloads & ~dev->accepted) == 0 &&
+           (offloads & ~0x782ull) == 0;
+}
+
 static void obey(struct virtio_pci *dev)
 {
     struct fake_chain chain;
 
     while (dev->ctrl != CTRL_SILENT && fake_take(&dev->queue[2], &chain)) {
         assert_int_equal(chain.count, 2);
-        assert_true(chain.seg[0].len == 3 && !chain.seg[0].write);
+        assert_false(chain.seg[0].write);
+        assert_true(is_command(dev, chain.seg[0].data, chain.seg[0].len));
         assert_true(chain.seg[1].len == 1 && chain.seg[1].write);
         assert_true(dev->command_count < 8);
-        memcpy(dev->commands[dev->command_count++], chain.seg[0].data, 3);
+        memcpy(dev->commands[dev->command_count++], chain.seg[0].data, chain.seg[0].len);
         *chain.seg[1].data = dev->ctrl == CTRL_REFUSES;
         fake_use(&dev->queue[2], chain.head, 1);
     }

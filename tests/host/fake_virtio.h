@@ -29,7 +29,7 @@ struct virtio_pci {
     int msix[4], intx; /* vectors: what irq_request() returned */
     bool enabled[FAKE_QUEUES];
     struct fake_queue queue[FAKE_QUEUES];
-    uint8_t commands[8][3]; /* class, command, first byte */
+    uint8_t commands[8][10]; /* class, command, data */
     unsigned command_count;
 };
 

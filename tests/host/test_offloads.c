@@ -1,5 +1,5 @@
 /*
- * Every combination of offloads, 2^13: as the device offers them, and as offloads= allows them.
+ * Every combination of offloads, 2^14: as the device offers them, and as offloads= allows them.
  * Each time what the standard lets be negotiated is (virtio 1.2 §5.1.3.1), and nothing else, and
  * frames go both ways by it. tests/qemu/test_offloads.py has pairs of them with QEMU's device.
  */
@@ -34,6 +34,7 @@ static const struct offload {
     { "indirect_desc", VIRTIO_F_INDIRECT_DESC, 0 },
     { "ring_packed", VIRTIO_F_RING_PACKED, 0 },
     { "ctrl_rx", NET_F_CTRL_RX, BIT(NET_F_CTRL_VQ) },
+    { "ctrl_guest_offloads", NET_F_CTRL_GUEST_OFFLOADS, BIT(NET_F_CTRL_VQ) },
     { "tso4", NET_F_HOST_TSO4, BIT(NET_F_CSUM) },
     { "tso6", NET_F_HOST_TSO6, BIT(NET_F_CSUM) },
     { "guest_tso4", NET_F_GUEST_TSO4, BIT(NET_F_GUEST_CSUM) | BIT(NET_F_MRG_RXBUF) },
@@ -188,6 +189,27 @@ static void check_sending(uint64_t has)
         send(&tso6);
 }
 
+/* Receive offloads off and on again, where that can be had; no frame in several buffers else. */
+static void check_plain(uint64_t has)
+{
+    const uint64_t tso = BIT(NET_F_GUEST_TSO4) | BIT(NET_F_GUEST_TSO6);
+    const uint64_t received = has & (tso | BIT(NET_F_GUEST_CSUM));
+    bool can_tell = has & BIT(NET_F_CTRL_GUEST_OFFLOADS), tells = can_tell && received != 0;
+    unsigned before = dev->command_count;
+    const char *why = NULL;
+    uint64_t sent;
+
+    assert_int_equal(nic_rx_plain(nic, true, &why), can_tell || !(has & tso));
+    assert_int_equal(why != NULL, !can_tell && (has & tso));
+    assert_true(nic_rx_plain(nic, false, &why));
+    assert_int_equal(dev->command_count, before + (tells ? 2 : 0));
+    for (unsigned i = 0; tells && i < 2; i++) {
+        assert_int_equal(dev->commands[before + i][0], 5);
+        memcpy(&sent, &dev->commands[before + i][2], sizeof(sent));
+        assert_int_equal(sent, i == 0 ? 0 : received);
+    }
+}
+
 static void check_rows(uint64_t has, uint64_t offered, uint64_t allowed)
 {
     struct net_offload o;
@@ -200,6 +222,7 @@ static void check_rows(uint64_t has, uint64_t offered, uint64_t allowed)
         assert_int_equal(o.offered, offered >> offloads[i].bit & 1);
         assert_int_equal(o.allowed, allowed >> offloads[i].bit & 1);
         assert_int_equal(o.negotiated, has >> offloads[i].bit & 1);
+        assert_false(o.suspended);
     }
 }
 
@@ -235,6 +258,7 @@ static void check(unsigned combination, uint64_t offered, uint64_t allowed)
     receive_merged(has, 1);
     receive_merged(has, 4);
     check_sending(has);
+    check_plain(has);
     nic_rx_refill(nic);
     assert_false(nic_broken(nic));
 }

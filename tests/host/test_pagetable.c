@@ -21,9 +21,12 @@ static uint64_t memory[TABLES_MAX][512];
 static unsigned tables;
 static struct pagetable pt;
 
+static unsigned tables_max = TABLES_MAX;
+
 static uint64_t new_table(void)
 {
-    assert_true(tables < TABLES_MAX);
+    if (tables == tables_max)
+        return 0;
     memset(memory[tables], 0, sizeof(memory[0]));
     return PAGE_SIZE * tables++;
 }
@@ -38,6 +41,7 @@ static uint64_t *table_at(uint64_t phys)
 static void start(bool page_1g)
 {
     tables = 0;
+    tables_max = TABLES_MAX;
     pt = (struct pagetable){ .page_1g = page_1g, .new_table = new_table, .table = table_at };
     pt.root = new_table();
 }
@@ -232,12 +236,103 @@ static void test_rights_of_a_whole_walk(void **state)
     expect_end();
 }
 
+static void expect_lookup(uint64_t virt, uint64_t phys, unsigned rights)
+{
+    uint64_t found = 0;
+    unsigned has = 0;
+
+    assert_true(pagetable_lookup(&pt, virt, &found, &has));
+    assert_int_equal(found, phys);
+    assert_int_equal(has, rights);
+}
+
+/* Large pages are cut where they are asked to be, and nothing changes for who reads through them.
+ */
+static void test_split(void **state)
+{
+    (void)state;
+    pagetable_map(&pt, HIGH, 0, 3 * GIB, MAP_WRITE);
+    assert_int_equal(tables, 2);
+    assert_true(pagetable_split(&pt, HIGH + GIB + PAGE_2M - 0x1000, 0x3000));
+    assert_int_equal(tables, 5); /* a PD and two PTs */
+    expect_mapped(HIGH + GIB - 1, GIB - 1, GIB, MAP_WRITE);
+    for (uint64_t at = 0; at < 2 * PAGE_2M; at += 0x7ff)
+        expect_mapped(HIGH + GIB + at, GIB + at, PAGE_SIZE, MAP_WRITE);
+    expect_mapped(HIGH + GIB + 2 * PAGE_2M, GIB + 2 * PAGE_2M, PAGE_2M, MAP_WRITE);
+    expect_mapped(HIGH + 2 * GIB - 1, 2 * GIB - 1, PAGE_2M, MAP_WRITE);
+    expect_mapped(HIGH + 2 * GIB, 2 * GIB, GIB, MAP_WRITE);
+    assert_true(pagetable_split(&pt, HIGH + GIB, PAGE_SIZE)); /* is so already */
+    assert_int_equal(tables, 5);
+    expect_lookup(HIGH + GIB + 0x123456, GIB + 0x123456, MAP_WRITE);
+
+    /* where nothing is mapped: tables for later, up to the very end of the addresses */
+    assert_true(pagetable_split(&pt, 0xffffffffffe00000, PAGE_2M));
+    assert_int_equal(tables, 8);
+    expect_unmapped(0xffffffffffe00000);
+    pagetable_map(&pt, 0xfffffffffffff000, 0x7000, PAGE_SIZE, 0);
+    assert_int_equal(tables, 8);
+    expect_mapped(0xfffffffffffff000, 0x7000, PAGE_SIZE, 0);
+}
+
+static void test_split_without_memory(void **state)
+{
+    (void)state;
+    pagetable_map(&pt, HIGH, 0, 2 * GIB, MAP_WRITE);
+    for (unsigned more = 0; more < 2; more++) {
+        tables_max = tables + more;
+        assert_false(pagetable_split(&pt, HIGH + 0x5000, PAGE_SIZE));
+        expect_lookup(HIGH + 0x5123, 0x5123, MAP_WRITE);
+        expect_lookup(HIGH + 0x40000000, 0x40000000, MAP_WRITE);
+        assert_false(pagetable_split(&pt, IMAGE, PAGE_SIZE));
+    }
+    tables_max = tables;
+    EXPECT_PANIC(
+        pagetable_map(&pt, IMAGE + GIB, 0, PAGE_SIZE, 0)); /* at boot there is no other way */
+}
+
+/* As code is made: a page out of the direct map, written elsewhere, flipped, given back. */
+static void test_protect(void **state)
+{
+    uint64_t phys;
+    unsigned rights;
+
+    (void)state;
+    pagetable_map(&pt, HIGH, 0, GIB, MAP_WRITE);
+    assert_true(pagetable_split(&pt, HIGH + 0x7000, 0x2000));
+    assert_true(pagetable_split(&pt, IMAGE, 0x2000));
+    pagetable_protect(&pt, HIGH + 0x7000, 0x2000, MAP_ABSENT);
+    expect_mapped(HIGH + 0x6fff, 0x6fff, PAGE_SIZE, MAP_WRITE);
+    expect_unmapped(HIGH + 0x7000);
+    expect_unmapped(HIGH + 0x8fff);
+    expect_mapped(HIGH + 0x9000, 0x9000, PAGE_SIZE, MAP_WRITE);
+    assert_false(pagetable_lookup(&pt, HIGH + 0x7000, &phys, &rights));
+
+    pagetable_map(&pt, IMAGE, 0x7000, 0x2000, MAP_WRITE);
+    pagetable_protect(&pt, IMAGE, 0x2000, MAP_EXECUTE);
+    expect_mapped(IMAGE + 0x1abc, 0x8abc, PAGE_SIZE, MAP_EXECUTE);
+    EXPECT_PANIC(pagetable_protect(&pt, IMAGE, PAGE_SIZE, MAP_WRITE | MAP_EXECUTE));
+    EXPECT_PANIC(pagetable_protect(&pt, IMAGE + 0x2000, PAGE_SIZE, 0)); /* nothing is there */
+    EXPECT_PANIC(pagetable_protect(&pt, HIGH + PAGE_2M, PAGE_SIZE, 0)); /* not split */
+    EXPECT_PANIC(pagetable_protect(&pt, IMAGE + 1, PAGE_SIZE, 0));
+    EXPECT_PANIC(pagetable_map(&pt, HIGH, 0, PAGE_SIZE, MAP_ABSENT));
+
+    pagetable_protect(&pt, IMAGE, 0x2000, MAP_ABSENT);
+    pagetable_protect(&pt, HIGH + 0x7000, 0x2000, MAP_WRITE);
+    expect_mapped(HIGH + 0x7fff, 0x7fff, PAGE_SIZE, MAP_WRITE);
+    expect_unmapped(IMAGE);
+    pagetable_map(&pt, IMAGE, 0x30000, PAGE_SIZE, MAP_WRITE); /* its place is free */
+    expect_mapped(IMAGE, 0x30000, PAGE_SIZE, MAP_WRITE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_rights, set_up),
         cmocka_unit_test_setup(test_large_pages, set_up),
         cmocka_unit_test_setup(test_misuse_panics, set_up),
+        cmocka_unit_test_setup(test_split, set_up),
+        cmocka_unit_test_setup(test_split_without_memory, set_up),
+        cmocka_unit_test_setup(test_protect, set_up),
         cmocka_unit_test_setup(test_ranges, set_up),
         cmocka_unit_test_setup(test_rights_of_a_whole_walk, set_up),
     };

@@ -153,7 +153,7 @@ static void test_features(void **state)
     assert_true(dev->accepted == (1ull << 32 | 1 << 16 | 1 << 5 | 1 << 3 | /* not offloads */
                                   1 << 0 | 1 << 1 | 1 << 11 | 1 << 12 |    /* csum, tso */
                                   1 << 7 | 1 << 8 | 1 << 15 |              /* the same, received */
-                                  1 << 17 | 1 << 18 |                      /* ctrl_vq, ctrl_rx */
+                                  1 << 17 | 1 << 18 | 1 << 2 | /* ctrl_vq, ctrl_rx, ctrl_guest */
                                   RING_FEATURES));
     assert_int_equal(nic_mtu(nic), 1400);
 }
@@ -442,6 +442,139 @@ static void test_rx_lengths(void **state)
     assert_int_equal(stats().rx_packets, 3);
     assert_false(nic_broken(nic));
     assert_int_equal(pool_free(), before + 13);
+}
+
+/* ---- frames as they were on the wire, for XDP programs ---- */
+
+#define GUEST_OFFLOADS (1u << 1 | 1u << 7 | 1u << 8 | 1u << 15) /* and mrg_rxbuf */
+#define CTRL_OFFLOADS  (1u << 17 | 1u << 2)
+
+static bool is_suspended(const char *name)
+{
+    struct net_offload o;
+
+    for (unsigned i = 0; net_offload(nic, i, &o); i++)
+        if (strcmp(o.name, name) == 0)
+            return o.suspended;
+    fail();
+    return false;
+}
+
+static void check_last_command(uint64_t offloads)
+{
+    const uint8_t *command = dev->commands[dev->command_count - 1];
+
+    assert_true(command[0] == 5 && command[1] == 0);
+    assert_memory_equal(command + 2, &offloads, sizeof(offloads));
+}
+
+static void test_rx_plain(void **state)
+{
+    const char *why = NULL;
+
+    (void)state;
+    dev->offered |= GUEST_OFFLOADS | CTRL_OFFLOADS;
+    start();
+    assert_int_equal(dev->command_count, 0); /* they are on by themselves */
+    assert_false(is_suspended("guest_tso4"));
+    assert_true(nic_rx_plain(nic, true, &why));
+    assert_int_equal(dev->command_count, 1);
+    check_last_command(0);
+    assert_true(is_suspended("guest_tso4") && is_suspended("guest_tso6"));
+    assert_true(is_suspended("guest_csum"));
+    assert_false(is_suspended("mrg_rxbuf"));
+
+    nic_reset(nic, "test");
+    assert_true(nic_recover(nic)); /* the device has forgotten it */
+    assert_int_equal(dev->command_count, 2);
+    check_last_command(0);
+
+    nic_reset(nic, "test");
+    assert_true(nic_rx_plain(nic, false, &why)); /* no device to tell: the start will */
+    assert_int_equal(dev->command_count, 2);
+    assert_true(nic_recover(nic));
+    assert_int_equal(dev->command_count, 2);
+
+    assert_true(nic_rx_plain(nic, true, &why));
+    assert_true(nic_rx_plain(nic, false, &why));
+    check_last_command(1u << 1 | 1u << 7 | 1u << 8);
+    assert_false(is_suspended("guest_csum"));
+    assert_null(why);
+}
+
+/* A device that does not do as it is told: said, in bounded time, and nothing has changed. */
+static void test_rx_plain_refused(void **state)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t before = fake_time_ns;
+        const char *why = NULL;
+
+        dev->offered |= GUEST_OFFLOADS | CTRL_OFFLOADS;
+        dev->ctrl = i == 0 ? CTRL_REFUSES : CTRL_SILENT;
+        start();
+        assert_false(nic_rx_plain(nic, true, &why));
+        assert_non_null(why);
+        assert_false(is_suspended("guest_tso4"));
+        assert_true(fake_time_ns - before <= 101 * NS_PER_MS);
+        teardown(state);
+        setup(state);
+    }
+}
+
+/* Without the command: what puts segments together stands in the way, checksums do not. */
+static void test_rx_plain_without_command(void **state)
+{
+    const char *why = NULL;
+
+    dev->offered |= GUEST_OFFLOADS | 1u << 17;
+    start();
+    assert_false(nic_rx_plain(nic, true, &why));
+    assert_non_null(strstr(why, "offloads=-guest_tso4"));
+    assert_int_equal(dev->command_count, 0);
+
+    teardown(state);
+    setup(state);
+    dev->offered |= 1u << 1;
+    start();
+    assert_true(nic_rx_plain(nic, true, &why));
+    assert_false(is_suspended("guest_csum")); /* it is not: frames may come with no checksum */
+
+    teardown(state);
+    setup(state);
+    start(); /* nothing to switch off */
+    assert_true(nic_rx_plain(nic, true, &why));
+    assert_true(nic_rx_plain(nic, false, &why));
+    assert_int_equal(dev->command_count, 0);
+}
+
+/* §5.1.6.4.2: a frame of this host, whose checksum nobody has made. */
+static void test_rx_partial(void **state)
+{
+    struct virtio_net_hdr hdr = { .csum_start = 34, .csum_offset = 16, .num_buffers = 1 };
+    uint8_t bytes[12 + 60] = { 0 };
+    struct nic_rx_partial partial;
+    struct pktbuf *bufs[4];
+
+    for (unsigned guest_csum = 0; guest_csum < 2; guest_csum++) {
+        dev->offered |= guest_csum << 1;
+        start();
+        for (uint8_t flags = 0; flags < 4; flags++) {
+            hdr.flags = flags;
+            memcpy(bytes, &hdr, sizeof(hdr));
+            assert_true(fake_deliver(&dev->queue[0], bytes, sizeof(bytes)));
+        }
+        assert_int_equal(nic_rx_burst(nic, bufs, 4), 4);
+        for (unsigned i = 0; i < 4; i++) {
+            partial = (struct nic_rx_partial){ 0 };
+            assert_int_equal(nic_rx_partial(nic, bufs[i], &partial), guest_csum && (i & 1));
+            assert_int_equal(partial.start, guest_csum && (i & 1) ? 34 : 0);
+            assert_int_equal(partial.offset, guest_csum && (i & 1) ? 16 : 0);
+            assert_true(!guest_csum || bufs[i]->checked == (i != 0));
+            pktbuf_free(bufs[i]);
+        }
+        teardown(state);
+        setup(state);
+    }
 }
 
 /* ---- frames in several buffers ---- */
@@ -1625,6 +1758,10 @@ int main(void)
         TEST(test_naive_device_breaks),
         TEST(test_rx_no_buffers),
         TEST(test_rx_lengths),
+        TEST(test_rx_plain),
+        TEST(test_rx_plain_refused),
+        TEST(test_rx_plain_without_command),
+        TEST(test_rx_partial),
         TEST(test_rx_merged),
         TEST(test_rx_merged_wrong),
         TEST(test_rx_not_merged),

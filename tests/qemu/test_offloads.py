@@ -1,6 +1,6 @@
 """Combinations of offloads with QEMU's device on a tap: every pair of switches in every state.
 
-All 2^12 would take hours; they are in tests/host/test_offloads.c, with a device of ours. Here each
+All 2^13 would take hours; they are in tests/host/test_offloads.c, with a device of ours. Here each
 two switches are both on, both off, and the one or the other, in some guest, as far as the standard
 lets them (virtio 1.2 §5.1.3.1). Off is a switch by QEMU's device, which does not offer it, or by
 our own offloads=, turn about. The echo app has the same bytes pass both ways, over IPv4 and IPv6.
@@ -21,6 +21,7 @@ from test_loss import Run, echo
 SWITCHES = {
     "csum": ("csum", ()), "guest_csum": ("guest_csum", ()), "mrg_rxbuf": ("mrg_rxbuf", ()),
     "ctrl_vq": ("ctrl_vq", ()), "ctrl_rx": ("ctrl_rx", ("ctrl_vq",)),
+    "ctrl_guest_offloads": ("ctrl_guest_offloads", ("ctrl_vq",)),
     "tso4": ("host_tso4", ("csum",)), "tso6": ("host_tso6", ("csum",)),
     "guest_tso4": ("guest_tso4", ("guest_csum", "mrg_rxbuf")),
     "guest_tso6": ("guest_tso6", ("guest_csum", "mrg_rxbuf")),

@@ -44,6 +44,25 @@ bool nic_take_config_change(struct nic *nic);
 #define NIC_RX_FRAME_MAX 65535u
 unsigned nic_rx_burst(struct nic *nic, struct pktbuf **bufs, unsigned budget);
 
+/*
+ * From now on frames are to come as they were on the wire, each in one buffer, its checksums made:
+ * what the device does to received ones (GUEST_CSUM, GUEST_TSO) is switched off, or on again.
+ * Frames that are on the ring already are still as they are: in several buffers, or with a checksum
+ * to be made (nic_rx_partial()). Holds across resets of the device. False: it can not be, or the
+ * device did not take the command; *why is a constant sentence, and plain is off. Main context with
+ * softirqs disabled: it waits for the device, at most 100 ms.
+ */
+bool nic_rx_plain(struct nic *nic, bool plain, const char **why);
+
+/* A received frame (whose `checked` is true) that comes from this very host, with the transport's
+ * checksum not made yet: the sum of the bytes from `start` to the end of the frame belongs `offset`
+ * bytes behind that, where the pseudo header's is now. False: it is no such frame. Both are the
+ * device's word: not checked. The frame must still lie where nic_rx_burst() has put it. */
+struct nic_rx_partial {
+    uint16_t start, offset;
+};
+bool nic_rx_partial(const struct nic *nic, const struct pktbuf *buf, struct nic_rx_partial *out);
+
 /* Post free buffers until the ring is full or the pool is empty; publishes once, kicks once. While
  * the ring has frames to take, nothing is done until half of it lacks buffers. */
 void nic_rx_refill(struct nic *nic);
