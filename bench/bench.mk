@@ -63,3 +63,9 @@ deps-bench:
 bench-rx: deps-bench $(IMAGE) $(BENCH)/pktgen $(BENCH)/wake $(BENCH)/sink.img $(BENCH)/linux/version ## receive modes and a Linux guest under rising load: table, CSV, plots (ARGS=--quick)
 	@/usr/bin/python3 bench/bench_rx.py --build $(BUILD) --linux $(BENCH)/linux \
 	    --sink $(BENCH)/sink.img $(if $(OUT),--out $(OUT)) $(ARGS)
+
+# XDP programs of the benchmarks, and those of apps/xdp, for both systems.
+$(BENCH)/xdp/%.o: bench/xdp/%.bpf.c | deps-bench
+	@mkdir -p $(@D)
+	@echo "  BPF     $@"
+	@$(XDP_CLANG) $(XDP_FLAGS) -c $< -o $@

@@ -1,19 +1,21 @@
 #!/bin/sh
-# Make the Linux guest that the benchmarks measure beside ours: bench/linux/build.sh DIR
+# Make the Linux guest that the benchmarks measure beside ours: bench/linux/build.sh DIR [XDP]
 #
-# Into DIR: vmlinuz (Debian's cloud kernel), initramfs.gz (Debian's busybox and nginx, the kernel's
-# virtio modules, init and the command server of this folder, the site that is served) and version. The packages are those of the
+# Into DIR: vmlinuz (Debian's cloud kernel), initramfs.gz (Debian's busybox, nginx and memcached, the
+# kernel's virtio modules, init and the command server of this folder, the site that is served, and
+# the XDP objects of the folder XDP) and version. The packages are those of the
 # file `packages`, by version and SHA-256, from the mirror that apt is configured for, and are
 # kept in the per-user cache. Debian's archive keeps the newest version only: when a pinned one is
 # gone, UNPINNED=1 takes what there is now, and `version` says so.
 set -eu
 
-DIR=${1:?usage: build.sh DIR}
+DIR=${1:?usage: build.sh DIR [XDP]}
+XDP=${2:-}
 HERE=$(cd "$(dirname "$0")" && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/tophalf/linux
 MODULES="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci failover
     net_failover virtio_net"
-LIBRARIES="libc.so.6 libcrypt.so.1 libpcre2-8.so.0 libssl.so.3 libcrypto.so.3 libz.so.1"
+LIBRARIES="libevent-2.1.so.7 libsasl2.so.2 libc.so.6 libcrypt.so.1 libpcre2-8.so.0 libssl.so.3 libcrypto.so.3 libz.so.1"
 
 say() { echo "linux guest: $*"; }
 die() {
@@ -23,8 +25,9 @@ die() {
 is() { [ -f "$1" ] && [ "$(sha256sum < "$1" | cut -d' ' -f1)" = "$2" ]; }
 
 if [ -f "$DIR/version" ]; then
-    newer=$(find "$HERE" "$HERE/../site.py" -newer "$DIR/version" -name '[a-z]*' ! -name guest.py \
-        ! -name '*.md' -type f)
+    # shellcheck disable=SC2086 # XDP may be empty
+    newer=$(find "$HERE" "$HERE/../site.py" $XDP -newer "$DIR/version" -name '[a-z]*' \
+        ! -name guest.py ! -name '*.md' -type f)
     [ -n "$newer" ] || exit 0
 fi
 
@@ -76,7 +79,7 @@ done < "$WORK/packages"
 root=$WORK/root
 mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/modules" "$root/etc" "$root/lib" \
     "$root/lib64" "$root/run" "$root/var/lib/nginx" "$root/var/log/nginx"
-cp "$WORK/x/bin/busybox" "$WORK/x/usr/sbin/nginx" "$root/bin/"
+cp "$WORK/x/bin/busybox" "$WORK/x/usr/sbin/nginx" "$WORK/x/usr/bin/memcached" "$root/bin/"
 cp "$HERE/init" "$root/init"
 cp "$HERE/nginx.conf" "$root/etc/"
 echo root:x:0:0::/:/bin/sh > "$root/etc/passwd"
@@ -88,7 +91,12 @@ for library in $LIBRARIES; do
     [ -n "$file" ] || die "the packages have no $library"
     cp -L "$file" "$root/lib/"
 done
-${HOSTCC:-gcc} -std=gnu11 -O2 -Wall -Wextra -Werror -static "$HERE/server.c" -o "$root/server"
+${HOSTCC:-gcc} -std=gnu11 -O2 -Wall -Wextra -Werror -static "$HERE/server.c" -o "$root/server" \
+    -lbpf -lelf -lz
+if [ -n "$XDP" ]; then
+    mkdir "$root/xdp"
+    cp "$XDP"/*.o "$root/xdp/"
+fi
 number=10
 for module in $MODULES; do
     file=$(find "$WORK/x/lib/modules" -name "$module.ko*" | head -n 1)

@@ -2,10 +2,14 @@
  *
  *   counters    one line of JSON, monotonic: what UDP and the card counted, idle and total time
  *   xdp on|off  drop UDP datagrams to port 9 in the driver, before there is an sk_buff
+ *   load NAME   attach the XDP program of /xdp/NAME in the driver, in place of what is there
+ *   map NAME KEY VALUE   set an entry of one of its maps; both in hexadecimal
  *   poweroff
  *
  * Answers begin with "= "; errors with "! ".
  */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -13,6 +17,7 @@
 #include <linux/if_link.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -129,7 +134,7 @@ static void counters(void)
            now, packets, delivered, dropped, interrupts, idle, now);
 }
 
-static int bpf(int command, union bpf_attr *attr)
+static int sys_bpf(int command, union bpf_attr *attr)
 {
     return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
 }
@@ -172,7 +177,7 @@ static int load_program(void)
         .log_size = sizeof(log),
         .log_level = 1,
     };
-    int fd = bpf(BPF_PROG_LOAD, &attr);
+    int fd = sys_bpf(BPF_PROG_LOAD, &attr);
 
     if (fd < 0)
         printf("! the program does not load: %s: %.200s\n", strerror(errno), log);
@@ -192,7 +197,7 @@ static void xdp_on(void)
         attr.link_create.target_ifindex = if_nametoindex(CARD);
         attr.link_create.attach_type = BPF_XDP;
         attr.link_create.flags = XDP_FLAGS_DRV_MODE; /* in the driver, or not at all */
-        xdp_link = bpf(BPF_LINK_CREATE, &attr);
+        xdp_link = sys_bpf(BPF_LINK_CREATE, &attr);
         close(program);
     }
     if (xdp_link < 0)
@@ -206,12 +211,67 @@ static void xdp_off(void)
     if (xdp_link >= 0)
         close(xdp_link);
     xdp_link = -1;
-    puts("= off");
+}
+
+/* ---- Objects, as people load them: libbpf ---- */
+
+static struct bpf_object *object;
+
+static void unload(void)
+{
+    bpf_xdp_detach((int)if_nametoindex(CARD), XDP_FLAGS_DRV_MODE, NULL);
+    bpf_object__close(object);
+    object = NULL;
+}
+
+static void load(const char *name)
+{
+    struct bpf_program *program;
+    char path[8200];
+
+    xdp_off();
+    unload();
+    snprintf(path, sizeof(path), "/xdp/%s", name);
+    object = bpf_object__open_file(path, NULL);
+    program = object ? bpf_object__next_program(object, NULL) : NULL;
+    if (!program || bpf_object__load(object) != 0 ||
+        bpf_xdp_attach((int)if_nametoindex(CARD), bpf_program__fd(program), XDP_FLAGS_DRV_MODE,
+                       NULL) != 0)
+        printf("! %s: %s\n", path, strerror(errno));
+    else
+        printf("= %s\n", bpf_program__name(program));
+}
+
+static bool from_hex(const char *text, uint8_t *out, size_t size)
+{
+    for (size_t i = 0; i < size; i++, text += 2)
+        if (sscanf(text, "%2hhx", &out[i]) != 1)
+            return false;
+    return *text == 0;
+}
+
+static void map_set(char *words)
+{
+    const char *name = strtok(words, " "), *key_text = strtok(NULL, " ");
+    const char *value_text = strtok(NULL, " ");
+    struct bpf_map *map = name && object ? bpf_object__find_map_by_name(object, name) : NULL;
+    uint8_t key[256], value[4096];
+
+    if (!map || !key_text || !value_text || bpf_map__key_size(map) > sizeof(key) ||
+        bpf_map__value_size(map) > sizeof(value) ||
+        !from_hex(key_text, key, bpf_map__key_size(map)) ||
+        !from_hex(value_text, value, bpf_map__value_size(map)))
+        puts(
+            "! map wants the name of a map of the loaded object, a key and a value as it has them");
+    else if (bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY) != 0)
+        printf("! %s: %s\n", name, strerror(errno));
+    else
+        puts("= set");
 }
 
 int main(void)
 {
-    char line[128];
+    char line[8192];
     struct termios tty;
     int fd = open("/dev/ttyS0", O_RDWR);
 
@@ -227,12 +287,19 @@ int main(void)
             counters();
         else if (!strcmp(line, "xdp on"))
             xdp_on();
-        else if (!strcmp(line, "xdp off"))
+        else if (!strcmp(line, "xdp off")) {
             xdp_off();
+            unload();
+            puts("= off");
+        } else if (!strncmp(line, "load ", 5))
+            load(line + 5);
+        else if (!strncmp(line, "map ", 4))
+            map_set(line + 4);
         else if (!strcmp(line, "poweroff"))
             break;
         else
-            printf("! no command '%s' (there are: counters, xdp on|off, poweroff)\n", line);
+            printf("! no command '%s' (there are: counters, xdp on|off, load, map, poweroff)\n",
+                   line);
     }
     sync();
     reboot(RB_POWER_OFF);
