@@ -55,6 +55,10 @@ const struct bpf_helper *bpf_helper_find(uint32_t id);
 /* The name of any helper that Linux has, for messages; NULL: not known either. */
 const char *bpf_helper_name(uint32_t id);
 
+/* Whether there is an interface of that number (helper_fib.c knows lwIP's). Any context but
+ * interrupt. */
+bool bpf_ifindex_known(uint32_t ifindex);
+
 /* The function itself; not for tail_call, which interpreter and JIT do themselves. NULL likewise.
  */
 uint64_t (*bpf_helper_function(uint32_t id))(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4,

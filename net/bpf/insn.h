@@ -148,16 +148,19 @@ enum bpf_map_type {
 
 /* bpf_map_def.flags */
 enum {
-    BPF_F_NO_PREALLOC = 1u << 0, /* taken; all maps here are allocated at once */
-    BPF_F_RDONLY = 1u << 3,      /* for the control side */
+    BPF_F_NO_PREALLOC = 1u << 0,   /* taken; all maps here are allocated at once */
+    BPF_F_NO_COMMON_LRU = 1u << 1, /* of lru_hash: a list for each CPU; there is one */
+    BPF_F_NUMA_NODE = 1u << 2,     /* taken; there is one */
+    BPF_F_RDONLY = 1u << 3,        /* for the control side */
     BPF_F_WRONLY = 1u << 4,
+    BPF_F_ZERO_SEED = 1u << 6,   /* for tests of Linux's hash; taken */
     BPF_F_RDONLY_PROG = 1u << 7, /* for programs: .rodata */
     BPF_F_WRONLY_PROG = 1u << 8,
     BPF_F_MMAPABLE = 1u << 10, /* libbpf's mark of global data; without meaning here */
 };
 
 /* Flags of an update */
-enum { BPF_ANY, BPF_NOEXIST, BPF_EXIST };
+enum { BPF_ANY, BPF_NOEXIST, BPF_EXIST, BPF_F_LOCK = 4 /* values with locks: none here */ };
 
 /* What a program's ctx looks like to it: Linux's struct xdp_md, six fields of 32 bits. Loads from
  * it become loads from struct xdp_buff (xdp_buff.h) when the program is verified. */
@@ -176,14 +179,19 @@ enum {
     BPF_EPERM = 1,
     BPF_ENOENT = 2,
     BPF_E2BIG = 7,
+    BPF_EBADF = 9,
+    BPF_EAGAIN = 11,
     BPF_ENOMEM = 12,
     BPF_EACCES = 13,
     BPF_EFAULT = 14,
     BPF_EBUSY = 16,
     BPF_EEXIST = 17,
+    BPF_ENODEV = 19,
     BPF_EINVAL = 22,
     BPF_ENOSPC = 28,
     BPF_EOPNOTSUPP = 95,
+    BPF_EAFNOSUPPORT = 97,
+    BPF_ENOTSUPP = 524, /* Linux's own, not POSIX's */
 };
 
 #endif

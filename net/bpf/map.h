@@ -96,5 +96,23 @@ int bpf_prog_array_set(struct bpf_map *map, uint32_t index,
                        struct bpf_prog *prog); /* NULL: clear */
 /* Where it keeps them, for the JIT: struct bpf_prog *[max_entries]. */
 struct bpf_prog **bpf_prog_array_slots(struct bpf_map *map);
+/* Programs that tail call each other hold one another through the array that they use. Empties the
+ * arrays that nobody else can reach any more: no program that is held otherwise uses them, and no
+ * object. bpf_map_put() does it; bpf_prog_put() has to, too. Main context, softirqs disabled. */
+void bpf_prog_array_collect(void);
+
+/* ---- xskmap: entries are raw sockets. A socket that closes leaves the maps it is in. ---- */
+struct bpf_xsk {       /* the part of a raw socket that maps and programs see */
+    uint32_t queue_id; /* first: what a program's lookup returns points here */
+    uint32_t id;       /* the value of the map for the control side; not 0 */
+};
+#define BPF_XSKS_MAX 16u
+bool bpf_xsk_register(struct bpf_xsk *xsk); /* gives it its id; false: there are BPF_XSKS_MAX */
+void bpf_xsk_unregister(struct bpf_xsk *xsk);
+struct bpf_xsk *bpf_xskmap_get(struct bpf_map *map, uint32_t index); /* NULL: none. Any context */
+int bpf_xskmap_set(struct bpf_map *map, uint32_t index, struct bpf_xsk *xsk); /* NULL: clear */
+
+/* ---- devmap: entries are interfaces ---- */
+uint32_t bpf_devmap_get(struct bpf_map *map, uint32_t index); /* ifindex; 0: none. Any context */
 
 #endif
