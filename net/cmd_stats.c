@@ -21,6 +21,7 @@
 #include <net/copies.h>
 #include <net/napi.h>
 #include <net/stack.h>
+#include <net/xdp.h>
 #include <net/xsk.h>
 #include <string.h>
 
@@ -129,6 +130,23 @@ static const struct field napi_fields[] = {
     POLLING("rx_queue_0_deferrals", deferrals),
     POLLING("rx_queue_0_time_squeeze", time_squeeze),
     POLLING("rx_mode_switches", mode_switches),
+};
+
+#define XDP(name_, member)                                                                         \
+    {                                                                                              \
+        .name = name_, .offset = offsetof(struct xdp_stats, member)                                \
+    }
+
+static const struct field xdp_fields[] = {
+    XDP("rx_queue_0_xdp_packets", packets),
+    XDP("rx_queue_0_xdp_drops", drops),
+    XDP("rx_queue_0_xdp_tx", tx),
+    XDP("rx_queue_0_xdp_redirects", redirects),
+    XDP("rx_queue_0_xdp_aborted", aborted),
+    XDP("rx_queue_0_xdp_tx_errors", tx_errors),
+    XDP("rx_queue_0_xdp_redirect_errors", redirect_errors),
+    XDP("rx_queue_0_xdp_frags_drop", frags_drop),
+    XDP("rx_queue_0_xdp_csum_made", csum_made),
 };
 
 static const struct field watchdog_fields[] = {
@@ -245,12 +263,15 @@ static void collect_driver(void)
     struct pktbuf_stats pool;
     struct napi_stats napi;
     struct rx_adapt_stats adapt;
+    struct xdp_stats xdp;
 
     stack_nic_stats(&nic);
+    xdp_stats(&xdp);
     napi_stats(&napi);
     rx_adapt_stats(&adapt);
     add_u64("nic", &nic, nic_rx_fields, ARRAY_SIZE(nic_rx_fields));
     add("nic", "rx_queue_0_drop_checksum", checksum_drops());
+    add_u64("nic", &xdp, xdp_fields, ARRAY_SIZE(xdp_fields));
     add_u64("nic", &napi, napi_fields, ARRAY_SIZE(napi_fields));
     add("nic", "rx_regime_switches", adapt.switches);
     add_u64("nic", &nic, nic_tx_fields, ARRAY_SIZE(nic_tx_fields));

@@ -25,6 +25,7 @@
 #include <net/capture.h>
 #include <net/napi.h>
 #include <net/stack.h>
+#include <net/xdp.h>
 
 static const char *const mode_names[] = { "interrupt", "napi", "poll", "adaptive", NULL };
 _Static_assert(ARRAY_SIZE(mode_names) == RX_MODE_COUNT + 1, "one name a mode");
@@ -43,14 +44,30 @@ static struct napi {
            .budget = NAPI_BUDGET_DEFAULT,
            .defer_us = NAPI_DEFER_US_DEFAULT };
 
+/* XDP programs have their place here: a burst of frames in the driver's buffers, before anything is
+ * allocated or parsed for the stack. (The lecture: XDP hook.) */
+static void napi_run_program(unsigned n)
+{
+    xdp_begin();
+    for (unsigned i = 0; i < n; i++) {
+        trace_enter(napi.burst[i]);
+        capture_rx(napi.burst[i]);
+        if (xdp_run(napi.burst[i]))
+            stack_input(napi.burst[i]);
+        trace_leave();
+    }
+}
+
 /* Take what is on the ring, at most `budget` frames, and run each through the stack to its end.
  * Returns how many. */
 static unsigned napi_receive(unsigned budget)
 {
     unsigned n = nic_rx_burst(napi.nic, napi.burst, budget);
 
-    /* XDP programs have their place here: a burst of frames in the driver's buffers, before
-     * anything is allocated or parsed for the stack. (The lecture: XDP hook.) */
+    if (unlikely(xdp_attached != NULL)) {
+        napi_run_program(n);
+        return n;
+    }
     for (unsigned i = 0; i < n; i++) {
         trace_enter(napi.burst[i]);
         capture_rx(napi.burst[i]);
@@ -58,6 +75,14 @@ static unsigned napi_receive(unsigned budget)
         trace_leave();
     }
     return n;
+}
+
+/* Two rings' worth is more than there can be, unless the card is faster than we are. */
+void napi_drain(void)
+{
+    ASSERT_BOTTOM_HALF();
+    for (unsigned rounds = 2; rounds > 0 && !nic_broken(napi.nic); rounds--)
+        napi.stats.packets += napi_receive(NAPI_BUDGET_MAX);
 }
 
 /* The two rare things that a poll looks after besides packets. False: there is no device now. */

@@ -12,6 +12,7 @@
 #include <kernel/time.h>
 #include <kernel/timer.h>
 #include <net/stack.h>
+#include <net/xdp.h>
 #include <string.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,6 +32,7 @@ static struct {
     unsigned in_use; /* buffers that the stack has */
     bool broken, config_changed, recovers, watched;
     unsigned recoveries, link_updates;
+    unsigned xdp_begins, xdp_runs;
     bool flushed_last; /* the last thing that happened to the ring was the kick */
     uint64_t budget;
     enum rx_mode mode;
@@ -131,6 +133,21 @@ void stack_input(struct pktbuf *buf)
     assert_non_null(buf);
     fake.inputs++;
     fake.flushed_last = false;
+}
+
+/* A program that lets every other frame pass. */
+struct bpf_prog *xdp_attached;
+
+void xdp_begin(void)
+{
+    fake.xdp_begins++;
+}
+
+bool xdp_run(struct pktbuf *buf)
+{
+    assert_non_null(xdp_attached);
+    assert_non_null(buf);
+    return fake.xdp_runs++ % 2 == 0;
 }
 
 void stack_tx_complete(void)
@@ -238,6 +255,7 @@ static int setup(void **state)
     rx_adapt_reset_stats();
     fake_softirq_raised = 0;
     fake_context = CONTEXT_SOFTIRQ;
+    xdp_attached = NULL;
     napi_init((struct nic *)&fake);
     return 0;
 }
@@ -321,6 +339,48 @@ static void test_frames_before_the_first_poll(void **state)
     assert_true(run());
     assert_int_equal(fake.inputs, 3);
     assert_true(fake.irq_on);
+}
+
+/* A program stands before the stack; what it takes does not go up. */
+static void test_xdp(void **state)
+{
+    (void)state;
+    frames_arrive(4);
+    assert_true(run());
+    assert_int_equal(fake.inputs, 4);
+    assert_int_equal(fake.xdp_begins, 0);
+
+    xdp_attached = (struct bpf_prog *)&fake;
+    frames_arrive(5);
+    settle();
+    assert_int_equal(fake.xdp_runs, 5);
+    assert_int_equal(fake.inputs, 4 + 3);
+    assert_true(fake.xdp_begins >= 1);
+    assert_int_equal(stats().packets, 9);
+
+    xdp_attached = NULL;
+    frames_arrive(2);
+    settle();
+    assert_int_equal(fake.xdp_runs, 5);
+    assert_int_equal(fake.inputs, 4 + 3 + 2);
+}
+
+/* All that is there, bad frames among them; but never without end. */
+static void test_drain(void **state)
+{
+    (void)state;
+    fake.ring = 300;
+    fake.bad = 10;
+    napi_drain();
+    assert_int_equal(fake.ring, 0);
+    assert_int_equal(fake.inputs, 290);
+    assert_int_equal(stats().packets, 290);
+    fake.ring = 5000;
+    napi_drain();
+    assert_int_equal(fake.ring, 5000 - 2 * NAPI_BUDGET_MAX);
+    fake.broken = true;
+    napi_drain();
+    assert_int_equal(fake.ring, 5000 - 2 * NAPI_BUDGET_MAX);
 }
 
 static void test_interrupt_poll_rearm(void **state)
@@ -780,6 +840,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_init_arms_by_its_first_poll, setup),
         cmocka_unit_test_setup(test_frames_before_the_first_poll, setup),
+        cmocka_unit_test_setup(test_xdp, setup),
+        cmocka_unit_test_setup(test_drain, setup),
         cmocka_unit_test_setup(test_interrupt_poll_rearm, setup),
         cmocka_unit_test_setup(test_budget_used_up_runs_again_without_interrupt, setup),
         cmocka_unit_test_setup(test_exactly_the_budget, setup),

@@ -76,7 +76,7 @@ HOST_EXTRA_pktbuf_debug := -DTOPHALF_DEBUG
 TEST_virtio_net := drivers/virtio_net.c drivers/virtio_net_merge.c drivers/virtio_net_ctrl.c drivers/virtio_net_setup.c drivers/virtio_net_features.c drivers/virtqueue.c drivers/pktbuf.c \
                    drivers/virtio_net_stall.c drivers/virtio_net_naive.c kernel/fmt.c tests/host/fake_device.c tests/host/fake_virtio.c tests/host/fake_hw.c
 HOST_EXTRA_virtio_net := $(FAKE_HW) -include tests/host/barrier_hook.h
-TEST_watchdog := tests/host/fake_capture.c net/watchdog.c net/watchdog_step.c net/napi.c net/rx_adapt.c net/rx_policy.c net/rx_observe.c \
+TEST_watchdog := tests/host/fake_capture.c tests/host/fake_xdp.c net/watchdog.c net/watchdog_step.c net/napi.c net/rx_adapt.c net/rx_policy.c net/rx_observe.c \
                  drivers/virtio_net.c drivers/virtio_net_merge.c drivers/virtio_net_ctrl.c drivers/virtio_net_setup.c drivers/virtio_net_features.c drivers/virtio_net_stall.c drivers/virtio_net_naive.c drivers/virtqueue.c \
                  drivers/pktbuf.c kernel/fmt.c tests/host/fake_device.c tests/host/fake_virtio.c tests/host/fake_hw.c
 HOST_EXTRA_watchdog := $(FAKE_HW) -include tests/host/barrier_hook.h
@@ -139,6 +139,10 @@ LWIP_INCLUDES := -Inet/port -I$(LWIP)/src/include
 TEST_xsk := net/xsk.c drivers/pktbuf.c tests/host/fake_capture.c tests/host/fake_kmalloc.c
 HOST_EXTRA_xsk := $(LWIP_INCLUDES)
 $(BUILD)/host/test_xsk: $(LWIP_STAMP)
+
+# eBPF: the hook, its console commands, the loader's programs
+TEST_xdp := net/xdp.c drivers/pktbuf.c net/port/chksum.c tests/host/fake_capture.c
+HOST_EXTRA_xdp := -Inet/port
 
 H := $(BUILD)/host
 HOST_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \

@@ -39,6 +39,10 @@ enum rx_mode {
  * defer_us=, usecs= in tophalf.cfg. Boot. Interrupts come from here on. */
 void napi_init(struct nic *nic);
 
+/* Take all that has been received by now up the stack. Bottom half, but none of its calls: main
+ * context between net_enter() and net_leave(). */
+void napi_drain(void);
+
 /* The settings, which may be changed at any time. Main context. Without a NIC they are kept, and
  * nothing else happens. */
 enum rx_mode napi_mode(void);
