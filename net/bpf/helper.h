@@ -20,8 +20,8 @@ enum bpf_arg {
     BPF_ARG_MEM,              /* readable memory, whose size is the next argument */
     BPF_ARG_MEM_OR_NULL,      /* likewise; NULL with size 0 */
     BPF_ARG_UNINIT_MEM,       /* written by the helper; size next */
-    BPF_ARG_MEM_RDWR_FIXED,   /* initialised memory of `fixed_bytes`, read and written: fib_lookup;
-                                 its size is   checked against the next argument */
+    BPF_ARG_MEM_RDWR_FIXED,   /* initialised memory, read and written, whose size is the next
+                                 argument; at least `fixed_bytes` (0: the helper looks itself) */
     BPF_ARG_SIZE,             /* > 0, bounded */
     BPF_ARG_SIZE_OR_ZERO,     /* >= 0, bounded */
     BPF_ARG_CONST_ALLOC_SIZE, /* ringbuf_reserve: a known constant */
@@ -43,6 +43,7 @@ struct bpf_helper {
     uint8_t args[5];
     bool gpl_only;
     bool moves_packet; /* packet pointers are invalid behind it */
+    bool packet_args;  /* its memory arguments may be in the packet (Linux: pkt_access) */
     uint32_t maps;     /* bit 1 << enum bpf_map_type of each type that its BPF_ARG_MAP may be */
     uint16_t fixed_bytes;
     const char *name; /* "map_lookup_elem" */

@@ -127,6 +127,7 @@ enum bpf_func_id {
     BPF_FUNC_ringbuf_discard = 133,
     BPF_FUNC_ringbuf_query = 134,
     BPF_FUNC_trace_vprintk = 177,
+    BPF_FUNC_xdp_get_buff_len = 188,
     BPF_FUNC_xdp_load_bytes = 189,
     BPF_FUNC_xdp_store_bytes = 190,
 };
