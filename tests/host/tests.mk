@@ -134,6 +134,15 @@ HOST_EXTRA_httpd := -D_GNU_SOURCE $(FAKE_HW) -Inet/port -I$(LWIP)/src/include
 HOST_EXTRA_echo := $(HOST_EXTRA_httpd)
 $(BUILD)/host/test_httpd $(BUILD)/host/test_echo $(BUILD)/host/test_trace_text: $(LWIP_STAMP)
 
+# eBPF: interpreter, JIT, disassembler
+BPF_ENGINES := net/bpf/interpret.c $(addprefix net/bpf/jit_x86,.c _alu.c _mem.c _call.c) tests/host/fake_bpf_mem.c
+TEST_bpf_isa := $(BPF_ENGINES)
+TEST_bpf_calls := $(BPF_ENGINES)
+TEST_bpf_jit := $(BPF_ENGINES)
+TEST_bpf_random := $(BPF_ENGINES) tests/host/bpf_shadow.c
+HOST_EXTRA_bpf_random := -DBPF_SHADOW
+TEST_bpf_disasm := net/bpf/disasm.c net/bpf/helper_proto.c kernel/fmt.c
+
 H := $(BUILD)/host
 HOST_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
               -fno-omit-frame-pointer -DTOPHALF_HOST=1 -DTOPHALF_VERSION='"host"' \
@@ -141,7 +150,7 @@ HOST_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recov
               -Inet -Iapps/include -Iapps -Ikernel -Itests/host
 
 .SECONDEXPANSION:
-$(H)/test_%: tests/host/test_%.c $$(TEST_$$*) tests/host/fakes.c $(wildcard tests/host/*.h kernel/include/kernel/*.h boot/include/boot/*.h drivers/*.h drivers/include/drivers/*.h net/include/net/*.h) tests/host/tests.mk | deps-test
+$(H)/test_%: tests/host/test_%.c $$(TEST_$$*) tests/host/fakes.c $(wildcard tests/host/*.h tests/bpf/*.h net/bpf/*.h kernel/include/kernel/*.h boot/include/boot/*.h drivers/*.h drivers/include/drivers/*.h net/include/net/*.h) tests/host/tests.mk | deps-test
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $@"
 	@$(HOSTCC) $(HOST_FLAGS) $(WARN) -Wno-missing-prototypes $(HOST_EXTRA_$*) $(filter %.c,$^) -lcmocka -o $@
