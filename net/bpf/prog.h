@@ -106,12 +106,13 @@ bool bpf_jit(struct bpf_prog *prog);
 
 /* The pure part: the code for `prog` as it would run at `address`, into out[room]. Returns its
  * bytes (more than room: nothing of use was written; call again with more), and fills offsets[count
- * + 1] where it is not NULL. */
+ * + 1], which is also what it works with: where the code of each instruction begins, behind a
+ * function's prologue; the last one is where it all ends. */
 size_t bpf_jit_emit(const struct bpf_prog *prog, uint64_t address, uint8_t *out, size_t room,
                     uint32_t *offsets, uint32_t *tail_entry);
 
-/* One instruction as bpftool prints it ("r0 = *(u8 *)(r1 +14)"); returns how many struct bpf_insn
- * it takes (1 or 2). `prog` gives names to maps and functions; may be NULL. */
+/* prog->insns[at] as bpftool prints it behind its "(71) ": "r0 = *(u8 *)(r1 +14)". Returns how many
+ * struct bpf_insn it takes (1 or 2). Maps and functions are named as far as `prog` knows them. */
 unsigned bpf_disasm(const struct bpf_prog *prog, uint32_t at, char *out, size_t room);
 
 /* ---- Memory, a seam for the host: mem.c here, tests/host/fake_bpf_mem.c there ---- */

@@ -143,6 +143,14 @@ $(BUILD)/host/test_xsk: $(LWIP_STAMP)
 # eBPF: the hook, its console commands, the loader's programs
 TEST_xdp := net/xdp.c drivers/pktbuf.c net/port/chksum.c tests/host/fake_capture.c
 HOST_EXTRA_xdp := -Inet/port
+# eBPF: interpreter, JIT, disassembler
+BPF_ENGINES := net/bpf/interpret.c $(addprefix net/bpf/jit_x86,.c _alu.c _mem.c _call.c) tests/host/fake_bpf_mem.c
+TEST_bpf_isa := $(BPF_ENGINES)
+TEST_bpf_calls := $(BPF_ENGINES)
+TEST_bpf_jit := $(BPF_ENGINES)
+TEST_bpf_random := $(BPF_ENGINES) tests/host/bpf_shadow.c
+HOST_EXTRA_bpf_random := -DBPF_SHADOW
+TEST_bpf_disasm := net/bpf/disasm.c net/bpf/helper_proto.c kernel/fmt.c
 
 H := $(BUILD)/host
 HOST_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
@@ -151,7 +159,7 @@ HOST_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recov
               -Inet -Iapps/include -Iapps -Ikernel -Itests/host
 
 .SECONDEXPANSION:
-$(H)/test_%: tests/host/test_%.c $$(TEST_$$*) tests/host/fakes.c $(wildcard tests/host/*.h kernel/include/kernel/*.h boot/include/boot/*.h drivers/*.h drivers/include/drivers/*.h net/include/net/*.h) tests/host/tests.mk | deps-test
+$(H)/test_%: tests/host/test_%.c $$(TEST_$$*) tests/host/fakes.c $(wildcard tests/host/*.h tests/bpf/*.h net/bpf/*.h kernel/include/kernel/*.h boot/include/boot/*.h drivers/*.h drivers/include/drivers/*.h net/include/net/*.h) tests/host/tests.mk | deps-test
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $@"
 	@$(HOSTCC) $(HOST_FLAGS) $(WARN) -Wno-missing-prototypes $(HOST_EXTRA_$*) $(filter %.c,$^) -lcmocka -o $@
