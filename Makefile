@@ -19,8 +19,8 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
 
-APPS := $(filter-out include,$(patsubst apps/%/,%,$(wildcard apps/*/)))
-ifeq ($(wildcard apps/$(APP)/*.c),)
+APPS := $(filter-out include xdp,$(patsubst apps/%/,%,$(wildcard apps/*/)))
+ifeq ($(filter $(APP),$(APPS)),)
 $(error APP=$(APP): there is no apps/$(APP)/; choose one of: $(APPS))
 endif
 
@@ -28,8 +28,8 @@ endif
 # Each group is checked with one dpkg-query and installed, after saying so, when it lacks a
 # package. LWIP is unpacked once per build folder.
 
-.PHONY: deps-build deps-run deps-test
-deps-build deps-test: deps-%:
+.PHONY: deps-build deps-run deps-test deps-xdp
+deps-build deps-test deps-xdp: deps-%:
 	@scripts/setup.sh $*
 deps-run: # at once, so that all that is going to be installed is named at once
 	@scripts/setup.sh build run
@@ -63,6 +63,8 @@ endif
 
 # What no packet passes through is small rather than fast: a tenth of the kernel.
 OPT  := -O2
+BPF_HOT := $(addprefix net/bpf/,interpret.c map_array.c map_hash.c map_lpm.c helper_map.c helper_packet.c \
+               helper_redirect.c)
 COLD := $(wildcard */cmd_*.c apps/*/cmd_*.c apps/httpd/admin*.c) \
         $(addprefix apps/httpd/,access_log.c answer.c conn_body.c http_chunked.c http_conditional.c \
             http_date.c http_encoding.c http_path.c http_query.c http_range.c httpd.c made.c mime.c \
@@ -76,9 +78,7 @@ COLD := $(wildcard */cmd_*.c apps/*/cmd_*.c apps/httpd/admin*.c) \
         $(addprefix net/,addr.c capture_match.c cbpf_parse.c icmp_limit.c ipconf.c ipconf_parse.c \
             pcapng.c ping.c ports.c rx_guard.c stack_icmp.c syncookie.c syncookie_lwip.c trace_text.c \
             watchdog.c watchdog_step.c) \
-        $(wildcard net/bpf/verify*.c) \
-        $(addprefix net/bpf/,tnum.c disasm.c jit_x86.c jit_x86_alu.c jit_x86_mem.c jit_x86_call.c) \
-        boot/ustar.c
+        $(filter-out $(BPF_HOT),$(wildcard net/bpf/*.c)) boot/ustar.c
 COLD_LWIP := $(addprefix core/,init.c def.c netif.c raw.c stats.c ipv4/acd.c ipv4/dhcp.c ipv4/icmp.c \
                  ipv4/ip4_frag.c ipv6/icmp6.c ipv6/ip6_addr.c ipv6/ip6_frag.c ipv6/mld6.c)
 
@@ -207,6 +207,9 @@ run: deps-run $(IMAGE) ## boot it in QEMU: http://127.0.0.1:8080, console here, 
 debug: deps-run $(IMAGE) ## the same, QEMU waiting for gdb, which starts with symbols loaded
 	@GDB=1 APP=$(APP) GUEST_PORT=$(GUEST_PORT) scripts/run.sh $(IMAGE)
 
+# ---------------------------------------------------------------- XDP programs
+include apps/xdp/xdp.mk
+
 # ---------------------------------------------------------------- benchmarks
 include bench/bench.mk
 
@@ -235,4 +238,4 @@ clean: ## remove the build folder (the download cache stays)
 help: ## this list
 	@echo "make TARGET [APP=$(subst $() ,|,$(APPS))] [SITE=dir] [CONFIG=file] [PORT=8080] [GUEST_PORT=80]"
 	@echo "            [MEM=256M] [ACCEL=tcg|kvm] [CROSS_COMPILE=prefix] [DEBUG=1]"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile boot/boot.mk bench/*.mk tests/*.mk tests/host/*.mk | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile boot/boot.mk apps/xdp/xdp.mk bench/*.mk tests/*.mk tests/host/*.mk | expand -t 16
