@@ -141,6 +141,7 @@ BPF_HELPERS := $(addprefix net/bpf/,helper.c helper_map.c helper_packet.c helper
                  helper_system.c helper_format.c helper_proto.c) kernel/fmt.c $(BPF_MAPS)
 TEST_bpf_map_array := $(BPF_MAPS)
 TEST_bpf_map_lpm := $(BPF_MAPS)
+TEST_bpf_map_linux := $(BPF_MAPS) tests/host/bpf_linux.c
 TEST_bpf_map_refs := $(BPF_MAPS)
 TEST_bpf_map_ring := $(BPF_HELPERS) tests/host/fake_fib.c
 TEST_bpf_map_hash := $(filter-out net/bpf/map_hash.c,$(BPF_MAPS)) # included by the test
