@@ -74,7 +74,7 @@ COLD := $(wildcard */cmd_*.c apps/*/cmd_*.c apps/httpd/admin*.c) \
         $(addprefix drivers/,pci.c pci_config.c virtio_pci.c virtio_net_setup.c virtio_net_features.c \
             virtio_net_ctrl.c virtio_net_stall.c) \
         $(addprefix net/,addr.c capture_match.c cbpf_parse.c icmp_limit.c ipconf.c ipconf_parse.c \
-            pcapng.c ping.c ports.c rx_guard.c stack_icmp.c syncookie.c syncookie_lwip.c trace_text.c \
+            pcapng.c ping.c ports.c rx_guard.c xdp_load.c stack_icmp.c syncookie.c syncookie_lwip.c trace_text.c \
             watchdog.c watchdog_step.c) \
         $(addprefix net/bpf/,disasm.c jit_x86.c jit_x86_alu.c jit_x86_mem.c jit_x86_call.c) \
         boot/ustar.c
@@ -188,9 +188,20 @@ $(BUILD)/tophalf.cfg: FORCE $(BUILD)/cfgcheck
 	@$(BUILD)/cfgcheck $(CONFIG)
 	@cmp -s $(CONFIG) $@ || { cp $(CONFIG) $@ && echo "  CONFIG  $(CONFIG)"; }
 
+# XDP programs that go with it: those that `make xdp` has built, or the objects in XDP=dir. Which
+# there are is part of the rule.
+XDP       ?= $(BUILD)/xdp
+XDP_FILES := $(sort $(wildcard $(XDP)/*.o))
+XDP_LIST  := $(BUILD)/xdp.list
+$(XDP_LIST): FORCE
+	@mkdir -p $(@D)
+	@echo '$(XDP_FILES)' | cmp -s - $@ || echo '$(XDP_FILES)' > $@
+
 IMAGE := $(BUILD)/tophalf.img
-$(IMAGE): $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/tophalf.cfg $(BUILD)/site.tar scripts/mkimage.sh
-	@scripts/mkimage.sh $@ $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/tophalf.cfg $(BUILD)/site.tar
+$(IMAGE): $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/tophalf.cfg $(BUILD)/site.tar \
+          $(XDP_FILES) $(XDP_LIST) scripts/mkimage.sh
+	@scripts/mkimage.sh $@ $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/tophalf.cfg \
+	    $(BUILD)/site.tar $(XDP_FILES)
 	@echo "  IMAGE   $@"
 
 # The guest's port that `make run` leads PORT of this machine to: where the app listens.
@@ -233,5 +244,5 @@ clean: ## remove the build folder (the download cache stays)
 
 help: ## this list
 	@echo "make TARGET [APP=$(subst $() ,|,$(APPS))] [SITE=dir] [CONFIG=file] [PORT=8080] [GUEST_PORT=80]"
-	@echo "            [MEM=256M] [ACCEL=tcg|kvm] [CROSS_COMPILE=prefix] [DEBUG=1]"
+	@echo "            [XDP=dir] [MEM=256M] [ACCEL=tcg|kvm] [CROSS_COMPILE=prefix] [DEBUG=1]"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile boot/boot.mk bench/*.mk tests/*.mk tests/host/*.mk | expand -t 16
