@@ -145,6 +145,7 @@ TEST_xdp := net/xdp.c drivers/pktbuf.c net/port/chksum.c tests/host/fake_capture
 HOST_EXTRA_xdp := -Inet/port
 TEST_programs := boot/programs.c boot/files.c
 HOST_EXTRA_programs := $(EFI_HOST) -fshort-wchar
+TEST_bpf_text := net/bpf_text.c kernel/fmt.c
 # eBPF: interpreter, JIT, disassembler
 BPF_ENGINES := net/bpf/interpret.c $(addprefix net/bpf/jit_x86,.c _alu.c _mem.c _call.c) tests/host/fake_bpf_mem.c
 TEST_bpf_isa := $(BPF_ENGINES)
