@@ -189,9 +189,20 @@ $(BUILD)/tophalf.cfg: FORCE $(BUILD)/cfgcheck
 	@$(BUILD)/cfgcheck $(CONFIG)
 	@cmp -s $(CONFIG) $@ || { cp $(CONFIG) $@ && echo "  CONFIG  $(CONFIG)"; }
 
+# XDP programs that go with it: those that `make xdp` has built, or the objects in XDP=dir. Which
+# there are is part of the rule.
+XDP       ?= $(BUILD)/xdp
+XDP_FILES := $(sort $(wildcard $(XDP)/*.o))
+XDP_LIST  := $(BUILD)/xdp.list
+$(XDP_LIST): FORCE
+	@mkdir -p $(@D)
+	@echo '$(XDP_FILES)' | cmp -s - $@ || echo '$(XDP_FILES)' > $@
+
 IMAGE := $(BUILD)/tophalf.img
-$(IMAGE): $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/tophalf.cfg $(BUILD)/site.tar scripts/mkimage.sh
-	@scripts/mkimage.sh $@ $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/tophalf.cfg $(BUILD)/site.tar
+$(IMAGE): $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/tophalf.cfg $(BUILD)/site.tar \
+          $(XDP_FILES) $(XDP_LIST) scripts/mkimage.sh
+	@scripts/mkimage.sh $@ $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/tophalf.cfg \
+	    $(BUILD)/site.tar $(XDP_FILES)
 	@echo "  IMAGE   $@"
 
 # The guest's port that `make run` leads PORT of this machine to: where the app listens.
@@ -237,5 +248,5 @@ clean: ## remove the build folder (the download cache stays)
 
 help: ## this list
 	@echo "make TARGET [APP=$(subst $() ,|,$(APPS))] [SITE=dir] [CONFIG=file] [PORT=8080] [GUEST_PORT=80]"
-	@echo "            [MEM=256M] [ACCEL=tcg|kvm] [CROSS_COMPILE=prefix] [DEBUG=1]"
+	@echo "            [XDP=dir] [MEM=256M] [ACCEL=tcg|kvm] [CROSS_COMPILE=prefix] [DEBUG=1]"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile boot/boot.mk apps/xdp/xdp.mk bench/*.mk tests/*.mk tests/host/*.mk | expand -t 16

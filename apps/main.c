@@ -27,6 +27,8 @@
 #include <net/ipconf.h>
 #include <net/napi.h>
 #include <net/stack.h>
+#include <net/xdp.h>
+#include <net/xdp_load.h>
 
 _Noreturn void kmain(const struct boot_info *info);
 
@@ -35,12 +37,14 @@ static void start_network(void)
     struct nic *nic;
 
     pktbuf_pool_init((unsigned)config_u64("pktbufs", 2048, 512, 65536));
-    nic = nic_probe();   /* PCI, virtio features, rings; interrupts still masked */
-    context_boot_done(); /* bottom halves share memory from here on */
-    stack_init(nic);     /* lwIP on top of it */
-    copies_init();       /* none, unless they are to be measured */
-    ipconf_start();      /* static address, or DHCP with a fallback; SLAAC */
-    napi_init(nic);      /* interrupts from here on: the bottom half owns the rings */
+    nic = nic_probe();     /* PCI, virtio features, rings; interrupts still masked */
+    context_boot_done();   /* bottom halves share memory from here on */
+    stack_init(nic);       /* lwIP on top of it */
+    copies_init();         /* none, unless they are to be measured */
+    ipconf_start();        /* static address, or DHCP with a fallback; SLAAC */
+    napi_init(nic);        /* interrupts from here on: the bottom half owns the rings */
+    xdp_init(nic);         /* XDP programs may stand before the stack ... */
+    xdp_load_configured(); /* ... and xdp= names one */
 
     net_enter();
     if (!app.start())

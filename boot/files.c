@@ -31,6 +31,11 @@ void files_close(void)
     root = NULL;
 }
 
+EFI_STATUS files_open_folder(const CHAR16 *name, EFI_FILE_PROTOCOL **out)
+{
+    return root->Open(root, out, (CHAR16 *)name, EFI_FILE_MODE_READ, 0);
+}
+
 /* The length, found by going to the end: no structure of unknown size to read. */
 static EFI_STATUS file_length(EFI_FILE_PROTOCOL *file, uint64_t *bytes)
 {

@@ -1,7 +1,8 @@
 /*
  * The UEFI loader: EFI/BOOT/BOOTX64.EFI. It reads three files from its own volume, checks them,
- * places the kernel, leaves boot services and jumps; boot/bootinfo.h is what it promises. Whatever
- * is wrong is said in one sentence on the UEFI console and COM1, and ends in the firmware again.
+ * takes the XDP programs that lie there, places the kernel, leaves boot services and jumps;
+ * boot/bootinfo.h is what it promises. Whatever is wrong is said in one sentence on the UEFI
+ * console and COM1, and ends in the firmware again.
  */
 #include "elf.h"
 #include "handover.h"
@@ -267,6 +268,8 @@ static EFI_STATUS load_all(EFI_HANDLE image, struct boot_info *info, uint64_t *e
         status = load_config(info);
     if (!EFI_ERROR(status))
         status = load_site(info);
+    if (!EFI_ERROR(status))
+        programs_load(info);
     files_close();
     return status;
 }
@@ -299,6 +302,7 @@ static EFI_STATUS boot(EFI_HANDLE image, uint64_t tsc_entry)
     free_pages(info->kernel_phys, info->kernel_bytes);
     files_free(&info->config);
     files_free(&info->site);
+    programs_free(info);
     free_pages((uint64_t)info, PAGE);
     return status;
 }

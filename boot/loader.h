@@ -26,9 +26,16 @@ void free_pages(uint64_t base, uint64_t bytes);
 /* files.c: a whole file from the root of the volume that the loader was started from, into pages
  * of its own, the rest of the last one zeroed. EFI_SUCCESS, or what failed. */
 EFI_STATUS files_open(EFI_HANDLE image);
+EFI_STATUS files_open_folder(const CHAR16 *name,
+                             EFI_FILE_PROTOCOL **out); /* the caller closes it */
 EFI_STATUS files_read(const CHAR16 *name, struct boot_file *out);
 void files_free(struct boot_file *file);
 void files_close(void);
+
+/* programs.c: the files xdp/NAME.o, within the limits of boot/bootinfo.h, into info->programs. What
+ * is wrong with one is said, and it is left out: the system starts without it. */
+void programs_load(struct boot_info *info);
+void programs_free(struct boot_info *info);
 
 /* clock.c: the firmware's time in seconds since 1970 UTC, 0 where it is no date. Pure. */
 uint64_t clock_unix(const EFI_TIME *time);

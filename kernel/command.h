@@ -5,7 +5,7 @@
 #include <kernel/console.h>
 #include <stddef.h>
 
-#define COMMAND_ARGS_MAX 16
+#define COMMAND_ARGS_MAX 64 /* `map update` takes a word for each byte */
 
 /* All commands of the kernel image, sorted by name (linker.ld). */
 extern const struct console_command console_commands_start[], console_commands_end[];

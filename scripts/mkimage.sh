@@ -1,16 +1,20 @@
 #!/bin/sh
-# A bootable disk image: scripts/mkimage.sh OUT BOOTX64.EFI KERNEL CONFIG SITE
+# A bootable disk image: scripts/mkimage.sh OUT BOOTX64.EFI KERNEL CONFIG SITE [PROGRAM.o...]
 #
 # GPT with one EFI system partition (FAT), made with sgdisk and mtools: no root, no loop mounts.
-# A file given as "-" is left out (the tests want such images).
+# A file given as "-" is left out (the tests want such images). XDP programs go into its folder xdp/.
 set -eu
-[ $# -eq 5 ] || { echo "usage: mkimage.sh OUT BOOTX64.EFI KERNEL CONFIG SITE" >&2; exit 2; }
+[ $# -ge 5 ] || {
+    echo "usage: mkimage.sh OUT BOOTX64.EFI KERNEL CONFIG SITE [PROGRAM.o...]" >&2
+    exit 2
+}
 out=$1 efi=$2 kernel=$3 config=$4 site=$5
+shift 5
 PATH=$PATH:/sbin:/usr/sbin
 export MTOOLS_SKIP_CHECK=1 SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-1700000000}"
 
 kib=0
-for f in "$efi" "$kernel" "$config" "$site"; do
+for f in "$efi" "$kernel" "$config" "$site" "$@"; do
     [ "$f" = - ] && continue
     [ -r "$f" ] || { echo "mkimage: $f is missing" >&2; exit 1; }
     kib=$((kib + ($(stat -Lc %s "$f") + 1023) / 1024 + 4))
@@ -41,6 +45,10 @@ put "$efi" EFI/BOOT/BOOTX64.EFI
 put "$kernel" kernel.elf
 put "$config" tophalf.cfg
 put "$site" site.tar
+if [ $# -gt 0 ]; then
+    mmd -i "$tmp.fat" ::/xdp
+    mcopy -i "$tmp.fat" "$@" ::/xdp/
+fi
 
 truncate -s $((part_kib + 2048))K "$tmp"
 sgdisk --clear --set-alignment=2048 --disk-guid=70F4A1F0-0000-4000-8000-000000000001 \

@@ -63,11 +63,15 @@ static void test_split(void **state)
     expect_words("a b\"", "error: a double quote is not closed");
     expect_words("\"x\\", "error: a double quote is not closed");
     expect_words("\"x\\\"", "error: a double quote is not closed");
-    expect_words("1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16",
-                 "1|2|3|4|5|6|7|8|9|10|11|12|13|14|15|16|");
-    expect_words("1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16  ",
-                 "1|2|3|4|5|6|7|8|9|10|11|12|13|14|15|16|");
-    expect_words("1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17", "error: too many arguments");
+    for (unsigned count = COMMAND_ARGS_MAX - 1; count <= COMMAND_ARGS_MAX + 1; count++) {
+        char line[2 * COMMAND_ARGS_MAX + 8] = "", words[2 * COMMAND_ARGS_MAX + 8] = "";
+
+        for (unsigned i = 0; i < count; i++) {
+            strcat(line, i % 2 ? "b " : "a ");
+            strcat(words, i % 2 ? "b|" : "a|");
+        }
+        expect_words(line, count <= COMMAND_ARGS_MAX ? words : "error: too many arguments");
+    }
 }
 
 static void expect_option(const char *text, bool found, const char *rest)

@@ -179,6 +179,20 @@ BPF_TEST_OBJS := $(foreach s,$(BPF_SOURCES),$(addprefix $(BPF_OBJECTS)/$(s)-,14.
 TEST_bpf_object := $(BPF_LOADER)
 HOST_EXTRA_bpf_object := -D_GNU_SOURCE -DBPF_OBJECTS='"$(BPF_OBJECTS)"'
 $(BUILD)/host/test_bpf_object: $(BPF_TEST_OBJS) net/bpf/object_parse.h
+# eBPF: the hook, its console commands, the loader's programs
+TEST_xdp := net/xdp.c drivers/pktbuf.c net/port/chksum.c tests/host/fake_capture.c
+HOST_EXTRA_xdp := -Inet/port
+TEST_programs := boot/programs.c boot/files.c
+HOST_EXTRA_programs := $(EFI_HOST) -fshort-wchar
+TEST_bpf_text := net/bpf_text.c kernel/fmt.c
+# eBPF: interpreter, JIT, disassembler
+BPF_ENGINES := net/bpf/interpret.c $(addprefix net/bpf/jit_x86,.c _alu.c _mem.c _call.c) tests/host/fake_bpf_mem.c
+TEST_bpf_isa := $(BPF_ENGINES)
+TEST_bpf_calls := $(BPF_ENGINES)
+TEST_bpf_jit := $(BPF_ENGINES)
+TEST_bpf_random := $(BPF_ENGINES) tests/host/bpf_shadow.c
+HOST_EXTRA_bpf_random := -DBPF_SHADOW
+TEST_bpf_disasm := net/bpf/disasm.c net/bpf/helper_proto.c kernel/fmt.c
 
 H := $(BUILD)/host
 HOST_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
@@ -187,7 +201,6 @@ HOST_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recov
               -Inet -Iapps/include -Iapps -Ikernel -Itests/host
 
 .SECONDEXPANSION:
-$(H)/test_%: tests/host/test_%.c $$(TEST_$$*) tests/host/fakes.c $(wildcard tests/host/*.h tests/bpf/*.h net/bpf/*.h kernel/include/kernel/*.h boot/include/boot/*.h drivers/*.h drivers/include/drivers/*.h net/include/net/*.h) tests/host/tests.mk | deps-test
 BPF_TEST = @mkdir -p $(@D) && echo "  BPF     $@" && clang-$(1) $(BPF_CFLAGS) $(2) -c $< -o $@
 $(BPF_OBJECTS)/refused-%.o: tests/bpf/objects/refused.bpf.c | deps-test
 	$(call BPF_TEST,14,-DCASE_$*)
@@ -200,6 +213,7 @@ $(BPF_OBJECTS)/%-v4.o: tests/bpf/objects/%.bpf.c | deps-test
 $(BPF_OBJECTS)/%-nodebug.o: tests/bpf/objects/%.bpf.c | deps-test
 	$(call BPF_TEST,14,-g0)
 $(H)/test_%: tests/host/test_%.c $$(TEST_$$*) tests/host/fakes.c $(wildcard tests/host/*.h kernel/include/kernel/*.h boot/include/boot/*.h drivers/*.h drivers/include/drivers/*.h net/include/net/*.h) tests/host/tests.mk | deps-test
+$(H)/test_%: tests/host/test_%.c $$(TEST_$$*) tests/host/fakes.c $(wildcard tests/host/*.h tests/bpf/*.h net/bpf/*.h kernel/include/kernel/*.h boot/include/boot/*.h drivers/*.h drivers/include/drivers/*.h net/include/net/*.h) tests/host/tests.mk | deps-test
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $@"
 	@$(HOSTCC) $(HOST_FLAGS) $(WARN) -Wno-missing-prototypes $(HOST_EXTRA_$*) $(filter %.c,$^) -lcmocka -o $@

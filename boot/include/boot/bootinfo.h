@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #define BOOT_INFO_MAGIC   0x31464c4148504f54ull /* the bytes "TOPHALF1" */
-#define BOOT_INFO_VERSION 2u
+#define BOOT_INFO_VERSION 3u
 
 #define BOOT_KERNEL_BASE  0xffffffff80000000ull /* where linker.ld links the kernel */
 #define BOOT_PHYSMAP_BASE 0xffff800000000000ull /* physical address 0 in the direct map */
@@ -33,7 +33,7 @@
 enum boot_mem_type {
     BOOT_MEM_FREE = 1,      /* the kernel's to use */
     BOOT_MEM_FREE_CODE = 2, /* as well; the firmware has run code there */
-    BOOT_MEM_LOADER = 3,    /* boot info, memory map, config, site, page tables: kept */
+    BOOT_MEM_LOADER = 3,    /* boot info, memory map, config, site, programs, page tables: kept */
     BOOT_MEM_KERNEL = 4,    /* the kernel's own segments */
     BOOT_MEM_ACPI = 5,      /* ACPI tables and NVS: kept */
     BOOT_MEM_FIRMWARE = 6,  /* runtime services and reserved RAM: never touched */
@@ -50,6 +50,15 @@ struct boot_mem_range {
 struct boot_file {
     uint64_t base;  /* page aligned; the rest of the last page is zero */
     uint64_t bytes; /* the file's length; 0: there was no such file */
+};
+
+/* One of the XDP programs that the loader found: a file xdp/NAME.o of its volume, unread. */
+#define BOOT_PROGRAMS_MAX      32u
+#define BOOT_PROGRAM_BYTES_MAX (1u << 20)
+#define BOOT_PROGRAM_NAME_MAX  63u
+struct boot_program {
+    char name[BOOT_PROGRAM_NAME_MAX + 1]; /* "NAME.o", terminated; printable ASCII, no blanks */
+    struct boot_file file;
 };
 
 struct boot_info {
@@ -71,9 +80,13 @@ struct boot_info {
 
     struct boot_file config; /* tophalf.cfg: key=value lines */
     struct boot_file site;   /* site.tar: ustar */
+
+    uint64_t programs; /* struct boot_program[program_count] */
+    uint64_t program_count;
 };
 
 _Static_assert(sizeof(struct boot_mem_range) == 24, "boot ABI");
-_Static_assert(sizeof(struct boot_info) == 120, "boot ABI");
+_Static_assert(sizeof(struct boot_program) == 80, "boot ABI");
+_Static_assert(sizeof(struct boot_info) == 136, "boot ABI");
 
 #endif
