@@ -299,8 +299,6 @@ struct verify_each {
     struct verify_reg *reg;
 };
 bool verify_each_next(struct verify_now *now, struct verify_each *it);
-/* Spilled pointers that have become invalid: bytes that were never written. */
-void verify_forget_invalid_spills(struct verify_now *now);
 #define VERIFY_EACH_REG(now, it)                                                                   \
     struct verify_each it = { 0 };                                                                 \
     verify_each_next(now, &it);

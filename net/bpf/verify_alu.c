@@ -233,9 +233,7 @@ void verify_scalar_op(struct verify_reg *dst, const struct verify_reg *src, unsi
     if (op_consts(dst, src, op, is64))
         return;
     if (op == BPF_DIV || op == BPF_MOD || (shift && (!known || count >= width))) {
-        verify_set_unknown(dst);
-        if (!is64)
-            verify_take_low32(dst);
+        verify_set_unknown(dst); /* of 32 bits too, as Linux has it */
         return;
     }
     if (op == BPF_ADD || op == BPF_SUB)
@@ -343,11 +341,6 @@ static bool pointer_op(struct verify_env *env, unsigned regno, struct verify_reg
 
     if (off.smin > off.smax || off.umin > off.umax) {
         verify_set_unknown(dst); /* a path that cannot be */
-        return true;
-    }
-    if (!is64 && sub) { /* the lower half of an address: no pointer any more */
-        verify_set_unknown(dst);
-        verify_take_low32(dst);
         return true;
     }
     if (!pointer_op_allowed(env, regno, &ptr, &off, op, is64) || !sane_offset(env, &off, &ptr) ||
@@ -465,6 +458,19 @@ static bool alu_mov(struct verify_env *env, const struct bpf_insn *insn, bool is
     return true;
 }
 
+/* Into the order of the other end, or (already in it) cut to the size. Ranges do not survive a
+ * swap, bits do. */
+static void swap_bytes(struct verify_reg *reg, unsigned bytes, bool swap)
+{
+    if (!swap) {
+        verify_truncate(reg, bytes);
+        return;
+    }
+    reg->var = tnum_swap(reg->var, bytes);
+    verify_forget_bounds(reg);
+    verify_sync_bounds(reg);
+}
+
 static bool readable(struct verify_env *env, unsigned reg)
 {
     if (verify_reg_now(env, reg)->type == REG_NONE)
@@ -492,10 +498,13 @@ bool verify_alu(struct verify_env *env, const struct bpf_insn *insn)
         verify_scalar_op(dst, &value, BPF_SUB, is64);
         return true;
     }
-    if (op == BPF_END || op == BPF_NEG) { /* of a pointer: a number */
-        verify_set_unknown(dst);
-        if (op == BPF_NEG && !is64)
-            verify_take_low32(dst);
+    if (op == BPF_END || op == BPF_NEG) {
+        if (dst->type != REG_SCALAR)
+            return verify_fail(env, "R%u pointer arithmetic with %s operator prohibited\n",
+                               insn->dst, op_text(op));
+        dst->id = 0;
+        dst->precise = false;
+        swap_bytes(dst, (unsigned)insn->imm / 8, is64 || BPF_SRC(insn->code) == BPF_X);
         return true;
     }
     return alu_binary(env, insn, op, is64);

@@ -83,6 +83,8 @@ static int decide_equal(const struct span *a, const struct span *b)
         return a->var.value == b->var.value;
     if (a->umin > b->umax || a->umax < b->umin || a->smin > b->smax || a->smax < b->smin)
         return 0;
+    if (((a->var.value ^ b->var.value) & ~(a->var.mask | b->var.mask)) != 0)
+        return 0; /* a bit that is known of both differs */
     return -1;
 }
 
@@ -421,12 +423,30 @@ static void take(struct verify_env *env, const struct bpf_insn *insn, struct ver
     }
 }
 
-static bool operands_ok(struct verify_env *env, const struct bpf_insn *insn)
+/* An address tells something by being compared: only with its like, and with NULL. */
+static bool comparable(const struct verify_reg *a, const struct verify_reg *b)
 {
-    if (BPF_SRC(insn->code) == BPF_X && verify_reg_now(env, insn->src)->type == REG_NONE)
+    bool packets = (verify_is_packet(a->type) || a->type == REG_PACKET_END) &&
+                   (verify_is_packet(b->type) || b->type == REG_PACKET_END);
+
+    if (a->type == b->type || packets)
+        return true;
+    return (verify_is_const(a) && a->var.value == 0) || (verify_is_const(b) && b->var.value == 0);
+}
+
+static bool operands_ok(struct verify_env *env, const struct bpf_insn *insn,
+                        const struct verify_reg *imm)
+{
+    const struct verify_reg *a = verify_reg_now(env, insn->dst);
+    const struct verify_reg *b =
+        BPF_SRC(insn->code) == BPF_X ? verify_reg_now(env, insn->src) : imm;
+
+    if (BPF_SRC(insn->code) == BPF_X && b->type == REG_NONE)
         return verify_fail(env, "R%u !read_ok\n", insn->src);
-    if (verify_reg_now(env, insn->dst)->type == REG_NONE)
+    if (a->type == REG_NONE)
         return verify_fail(env, "R%u !read_ok\n", insn->dst);
+    if (!comparable(a, b))
+        return verify_fail(env, "R%u pointer comparison prohibited\n", insn->dst);
     return true;
 }
 
@@ -450,9 +470,9 @@ bool verify_branch(struct verify_env *env, const struct bpf_insn *insn, uint32_t
     struct verify_reg imm;
     int way;
 
-    if (!operands_ok(env, insn))
-        return false;
     verify_set_const(&imm, (uint64_t)(int64_t)insn->imm);
+    if (!operands_ok(env, insn, &imm))
+        return false;
     way = decide(env, insn, &imm, op, is32);
     *next = way == 1 ? target : at + 1;
     env->info[at].fell |= way != 1;

@@ -53,8 +53,11 @@ bool verify_fail(struct verify_env *env, const char *fmt, ...)
 
 const char *verify_tnum_text(struct tnum t, char *out)
 {
-    fmt_snprintf(out, 48, "(0x%llx; 0x%llx)", (unsigned long long)t.value,
-                 (unsigned long long)t.mask);
+    if (tnum_is_const(t))
+        fmt_snprintf(out, 48, "%#llx", (unsigned long long)t.value);
+    else
+        fmt_snprintf(out, 48, "(0x%llx; 0x%llx)", (unsigned long long)t.value,
+                     (unsigned long long)t.mask);
     return out;
 }
 
