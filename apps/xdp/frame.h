@@ -131,6 +131,17 @@ static __always_inline __u64 rate_use(__u64 until_ns, __u64 now_ns, __u64 cost_n
  * checked on the register that is used: the verifier does not follow what it would conclude. */
 #define HIDE(x) asm volatile("" : "+r"(x))
 
+/* min <= *x <= max, as two comparisons: the compiler would make one of x - min, and of what that
+ * says about x Linux's verifier knows only since 6.11. */
+static __always_inline int in_range(__u32 *x, __u32 min, __u32 max)
+{
+    HIDE(*x);
+    if (*x < min)
+        return 0;
+    HIDE(*x);
+    return *x <= max;
+}
+
 /* Otherwise it would be a difference of 32-bit numbers, and the verifier has pointers only whole.
  */
 static __always_inline __u32 frame_bytes(struct xdp_md *ctx)

@@ -216,25 +216,35 @@ static __always_inline int answer(struct xdp_md *ctx, const __u32 l4, const stru
     return turn(ctx, w, l4, udp_bytes);
 }
 
+/* The key of "get KEY\r\n"; returns its bytes, or 0 where the datagram is something else. */
+static __always_inline __u32 read_key(struct xdp_md *ctx, const __u32 l4, const struct udphdr *udp,
+                                      struct kv_key *key)
+{
+    const struct kv_frame *frame = (void *)(udp + 1);
+    const __u32 *command = (void *)(frame + 1);
+    __u32 bytes = bpf_ntohs(udp->len) - (__u32)BEFORE_KEY - 2;
+    __u16 crlf = 0;
+
+    if (*command != GET || frame->sequence != 0 || frame->total != bpf_htons(1) ||
+        !in_range(&bytes, 1, KV_KEY_MAX) ||
+        bpf_xdp_load_bytes(ctx, l4 + BEFORE_KEY, key->bytes, bytes) < 0 ||
+        bpf_xdp_load_bytes(ctx, l4 + BEFORE_KEY + bytes, &crlf, sizeof(crlf)) < 0)
+        return 0;
+    return crlf == CRLF ? bytes : 0;
+}
+
 static __always_inline int serve(struct xdp_md *ctx, const __u32 l4)
 {
     void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
     struct udphdr *udp = data + l4;
-    struct kv_frame *frame = (void *)(udp + 1);
-    __u32 *command = (void *)(frame + 1), key_bytes;
     struct kv_value *value;
     struct kv_key key = {};
-    __u16 crlf = 0;
+    __u32 key_bytes;
 
-    if ((void *)(command + 1) > end || udp->dest != bpf_htons(KV_PORT))
+    if (data + l4 + BEFORE_KEY > end || udp->dest != bpf_htons(KV_PORT))
         return XDP_PASS;
-    key_bytes = bpf_ntohs(udp->len) - (__u32)BEFORE_KEY - (__u32)sizeof(crlf);
-    HIDE(key_bytes);
-    if (*command != GET || frame->sequence != 0 || frame->total != bpf_htons(1) || key_bytes < 1 ||
-        key_bytes > KV_KEY_MAX ||
-        bpf_xdp_load_bytes(ctx, l4 + BEFORE_KEY, key.bytes, key_bytes) < 0 ||
-        bpf_xdp_load_bytes(ctx, l4 + BEFORE_KEY + key_bytes, &crlf, sizeof(crlf)) < 0 ||
-        crlf != CRLF) {
+    key_bytes = read_key(ctx, l4, udp, &key);
+    if (key_bytes == 0) {
         counter_add(&kv_counters, OTHER, ctx);
         return XDP_PASS;
     }

@@ -67,14 +67,13 @@ static __always_inline void take(struct xdp_md *ctx, const struct settings *s)
         bytes = whole;
     if (bytes > SAMPLE_BYTES)
         bytes = SAMPLE_BYTES;
-    HIDE(bytes);
     sample->time_ns = bpf_ktime_get_ns();
     sample->frame_bytes = whole;
     sample->taken_bytes = bytes;
     sample->ifindex = ctx->ingress_ifindex;
     sample->queue = ctx->rx_queue_index;
     __builtin_memset(sample->data, 0, sizeof(sample->data)); /* the ring has old frames in it */
-    if (bytes < 1 || bytes > SAMPLE_BYTES || bpf_xdp_load_bytes(ctx, 0, sample->data, bytes) < 0) {
+    if (!in_range(&bytes, 1, SAMPLE_BYTES) || bpf_xdp_load_bytes(ctx, 0, sample->data, bytes) < 0) {
         bpf_ringbuf_discard(sample, 0);
         return;
     }
