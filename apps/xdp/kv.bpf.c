@@ -51,6 +51,7 @@ struct kv_frame {
 
 /* Where an answer is made: too much for the stack. */
 struct work {
+    __u32 at, zero; /* where head ends. Here the verifier need not follow its every value */
     __u8 head[128]; /* room for indexes that are masked */
     __u8 datagram[1024];
 };
@@ -64,37 +65,46 @@ struct {
 
 static const char answer_end[8] = "\r\nEND\r\n";
 
-/* A number in decimal at `at`; returns where it ends. */
-static __always_inline __u32 put_number(struct work *w, __u32 at, __u32 number)
+static __always_inline void put(struct work *w, __u8 c)
 {
-    __u32 unit = 1;
-
-    for (int i = 0; i < 9 && number / unit >= 10; i++)
-        unit *= 10;
-    for (int i = 0; i < 10 && unit > 0; i++) {
-        w->head[at++ & 127] = '0' + number / unit;
-        number %= unit;
-        unit /= 10;
-    }
-    return at;
+    w->head[w->at++ & 127] = c;
 }
 
-/* "VALUE key flags bytes\r\n" into w->head from 2 on, so that the key is aligned. Returns its end.
- */
-static __noinline __u32 make_head(struct work *w, const struct kv_key *key, __u32 key_bytes,
-                                  const struct kv_value *value)
-{
-    __u32 at = 8 + key_bytes;
+#define PUT_DIGIT(unit)                                                                            \
+    do {                                                                                           \
+        if (number >= (unit))                                                                      \
+            put(w, '0' + number / (unit) % 10);                                                    \
+    } while (0)
 
+/* In decimal. */
+static __always_inline void put_number(struct work *w, __u32 number)
+{
+    PUT_DIGIT(1000000000);
+    PUT_DIGIT(100000000);
+    PUT_DIGIT(10000000);
+    PUT_DIGIT(1000000);
+    PUT_DIGIT(100000);
+    PUT_DIGIT(10000);
+    PUT_DIGIT(1000);
+    PUT_DIGIT(100);
+    PUT_DIGIT(10);
+    put(w, '0' + number % 10);
+}
+
+/* "VALUE key flags bytes\r\n" into w->head from 2 on, so that the key is aligned, to w->at. */
+static __noinline int make_head(struct work *w, const struct kv_key *key, __u32 key_bytes,
+                                const struct kv_value *value)
+{
     __builtin_memcpy(w->head + 2, "VALUE ", 6);
     __builtin_memcpy(w->head + 8, key, sizeof(*key));
-    w->head[at++ & 127] = ' ';
-    at = put_number(w, at, value->flags);
-    w->head[at++ & 127] = ' ';
-    at = put_number(w, at, value->len);
-    w->head[at++ & 127] = '\r';
-    w->head[at++ & 127] = '\n';
-    return at;
+    w->at = 8 + key_bytes;
+    put(w, ' ');
+    put_number(w, value->flags);
+    put(w, ' ');
+    put_number(w, value->len);
+    put(w, '\r');
+    put(w, '\n');
+    return 0;
 }
 
 static __always_inline __u16 fold(__u64 sum)
@@ -198,7 +208,8 @@ static __always_inline int answer(struct xdp_md *ctx, const __u32 l4, const stru
 
     if (!w)
         return XDP_PASS;
-    head_bytes = (make_head(w, key, key_bytes, value) - 2) & 127;
+    make_head(w, key, key_bytes, value);
+    head_bytes = (w->at - 2) & 127;
     if (head_bytes == 0 || value_bytes > KV_VALUE_MAX)
         return XDP_PASS;
     at = l4 + sizeof(struct udphdr) + sizeof(struct kv_frame);
