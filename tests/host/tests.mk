@@ -170,7 +170,7 @@ TEST_bpf_disasm := net/bpf/disasm.c net/bpf/helper_proto.c kernel/fmt.c
 # without debugging information, and one for each CASE_ that is refused.
 BPF_LOADER := $(addprefix net/bpf/,object_elf.c object_btf.c object_core.c object_func.c object_maps.c \
               object_maps_btf.c object_reloc.c object_load.c log.c registry.c) $(wildcard net/bpf/map*.c) \
-              kernel/fmt.c tests/host/fake_bpf_mem.c
+              kernel/fmt.c tests/host/fake_bpf.c tests/host/fake_bpf_mem.c
 BPF_OBJECTS := $(BUILD)/bpf-objects
 BPF_SOURCES := $(patsubst tests/bpf/objects/%.bpf.c,%,$(filter-out %/refused.bpf.c,$(wildcard tests/bpf/objects/*.bpf.c)))
 BPF_REFUSED := $(shell sed -n 's/.*defined(CASE_\([a-z_]*\)).*/\1/p' tests/bpf/objects/refused.bpf.c | sort -u)
@@ -178,7 +178,16 @@ BPF_TEST_OBJS := $(foreach s,$(BPF_SOURCES),$(addprefix $(BPF_OBJECTS)/$(s)-,14.
                  $(BPF_OBJECTS)/legacy-nodebug.o $(addprefix $(BPF_OBJECTS)/refused-,$(BPF_REFUSED:=.o))
 TEST_bpf_object := $(BPF_LOADER)
 HOST_EXTRA_bpf_object := -D_GNU_SOURCE -DBPF_OBJECTS='"$(BPF_OBJECTS)"'
-$(BUILD)/host/test_bpf_object: $(BPF_TEST_OBJS) net/bpf/object_parse.h
+$(BUILD)/host/test_bpf_object: $(BPF_TEST_OBJS)
+# The same and apps/xdp's, through all of it: loader, verifier, interpreter and compiler.
+BPF_APPS := $(patsubst apps/xdp/%.bpf.c,%,$(wildcard apps/xdp/*.bpf.c))
+BPF_APP_OBJS := $(foreach s,$(BPF_APPS),$(addprefix $(BPF_OBJECTS)/apps/$(s)-,14.o 19.o v4.o))
+TEST_bpf_programs := $(BPF_LOADER) $(wildcard net/bpf/verify*.c) net/bpf/tnum.c net/bpf/disasm.c net/bpf/interpret.c \
+                     $(addprefix net/bpf/jit_x86,.c _alu.c _mem.c _call.c) \
+                     $(addprefix net/bpf/helper,.c _map.c _packet.c _redirect.c _event.c _system.c _format.c \
+                         _proto.c) tests/host/fake_fib.c
+HOST_EXTRA_bpf_programs := -D_GNU_SOURCE -DBPF_OBJECTS='"$(BPF_OBJECTS)"'
+$(BUILD)/host/test_bpf_programs: $(BPF_TEST_OBJS) $(BPF_APP_OBJS)
 # eBPF: the hook, its console commands, the loader's programs
 TEST_xdp := net/xdp.c drivers/pktbuf.c net/port/chksum.c tests/host/fake_capture.c
 HOST_EXTRA_xdp := -Inet/port
@@ -204,6 +213,12 @@ HOST_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recov
 BPF_TEST = @mkdir -p $(@D) && echo "  BPF     $@" && clang-$(1) $(BPF_CFLAGS) $(2) -c $< -o $@
 $(BPF_OBJECTS)/refused-%.o: tests/bpf/objects/refused.bpf.c | deps-test
 	$(call BPF_TEST,14,-DCASE_$*)
+$(BPF_OBJECTS)/apps/%-14.o: apps/xdp/%.bpf.c apps/xdp/frame.h apps/xdp/kv.h | deps-test
+	$(call BPF_TEST,14)
+$(BPF_OBJECTS)/apps/%-19.o: apps/xdp/%.bpf.c apps/xdp/frame.h apps/xdp/kv.h | deps-test
+	$(call BPF_TEST,19)
+$(BPF_OBJECTS)/apps/%-v4.o: apps/xdp/%.bpf.c apps/xdp/frame.h apps/xdp/kv.h | deps-test
+	$(call BPF_TEST,19,-mcpu=v4)
 $(BPF_OBJECTS)/%-14.o: tests/bpf/objects/%.bpf.c | deps-test
 	$(call BPF_TEST,14)
 $(BPF_OBJECTS)/%-19.o: tests/bpf/objects/%.bpf.c | deps-test
