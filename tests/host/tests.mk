@@ -139,6 +139,10 @@ BPF_MAP_TEST := $(addprefix net/bpf/,map.c map_array.c map_hash.c map_lpm.c map_
               map_ring.c registry.c) tests/host/fake_bpf.c tests/host/fake_bpf_mem.c
 BPF_HELPERS := $(addprefix net/bpf/,helper.c helper_map.c helper_packet.c helper_redirect.c helper_event.c \
                  helper_system.c helper_format.c helper_proto.c) kernel/fmt.c $(BPF_MAP_TEST)
+TEST_bpf_helper_table := $(BPF_HELPERS) tests/host/fake_fib.c
+TEST_bpf_helper_fib := net/bpf/helper_fib.c
+HOST_EXTRA_bpf_helper_fib := -D_GNU_SOURCE -Inet/port -I$(LWIP)/src/include $(addprefix $(LWIP)/src/core/,def.c ipv4/ip4_addr.c)
+$(BUILD)/host/test_bpf_helper_fib: $(LWIP_STAMP)
 TEST_bpf_map_array := $(BPF_MAP_TEST)
 TEST_bpf_helper_linux := $(BPF_HELPERS) tests/host/fake_fib.c tests/host/bpf_linux.c
 TEST_bpf_map_lpm := $(BPF_MAP_TEST)
