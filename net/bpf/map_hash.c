@@ -332,7 +332,7 @@ static bool hash_init(struct bpf_map *map, const char **why)
         elem_bytes += sizeof(struct lru_link);
     if (!bpf_map_alloc_memory(map, ((size_t)def->max_entries + 1) * elem_bytes, why))
         return false;
-    t->buckets = bpf_map_alloc(map, buckets * sizeof(t->buckets[0]), why);
+    t->buckets = bpf_map_alloc(map, buckets * sizeof(struct elem *), why);
     if (t->buckets == NULL)
         return false;
     fill_free_list(map, t, elem_bytes);

@@ -142,7 +142,7 @@ static void *lpm_lookup(struct bpf_map *map, const void *raw)
 
 static uint64_t mask_of(uint32_t prefix_bits)
 {
-    return prefix_bits == 0 ? 0 : UINT64_MAX << (64 - MIN(prefix_bits, 64u));
+    return prefix_bits == 0 ? 0 : ~(UINT64_MAX >> 1 >> (MIN(prefix_bits, 64u) - 1));
 }
 
 static void set_prefix(const struct trie *t, struct node *n, const uint8_t *data,

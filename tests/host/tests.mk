@@ -135,16 +135,21 @@ HOST_EXTRA_echo := $(HOST_EXTRA_httpd)
 $(BUILD)/host/test_httpd $(BUILD)/host/test_echo $(BUILD)/host/test_trace_text: $(LWIP_STAMP)
 
 # eBPF: maps and helpers
-BPF_MAPS := $(addprefix net/bpf/,map.c map_array.c map_hash.c map_lpm.c map_prog.c map_dev.c map_xsk.c \
+BPF_MAP_TEST := $(addprefix net/bpf/,map.c map_array.c map_hash.c map_lpm.c map_prog.c map_dev.c map_xsk.c \
               map_ring.c registry.c) tests/host/fake_bpf.c tests/host/fake_bpf_mem.c
 BPF_HELPERS := $(addprefix net/bpf/,helper.c helper_map.c helper_packet.c helper_redirect.c helper_event.c \
-                 helper_system.c helper_format.c helper_proto.c) kernel/fmt.c $(BPF_MAPS)
-TEST_bpf_map_array := $(BPF_MAPS)
-TEST_bpf_map_lpm := $(BPF_MAPS)
-TEST_bpf_map_linux := $(BPF_MAPS) tests/host/bpf_linux.c
-TEST_bpf_map_refs := $(BPF_MAPS)
+                 helper_system.c helper_format.c helper_proto.c) kernel/fmt.c $(BPF_MAP_TEST)
+TEST_bpf_helper_table := $(BPF_HELPERS) tests/host/fake_fib.c
+TEST_bpf_helper_fib := net/bpf/helper_fib.c
+HOST_EXTRA_bpf_helper_fib := -D_GNU_SOURCE -Inet/port -I$(LWIP)/src/include $(addprefix $(LWIP)/src/core/,def.c ipv4/ip4_addr.c)
+$(BUILD)/host/test_bpf_helper_fib: $(LWIP_STAMP)
+TEST_bpf_map_array := $(BPF_MAP_TEST)
+TEST_bpf_helper_linux := $(BPF_HELPERS) tests/host/fake_fib.c tests/host/bpf_linux.c
+TEST_bpf_map_lpm := $(BPF_MAP_TEST)
+TEST_bpf_map_linux := $(BPF_MAP_TEST) tests/host/bpf_linux.c
+TEST_bpf_map_refs := $(BPF_MAP_TEST)
 TEST_bpf_map_ring := $(BPF_HELPERS) tests/host/fake_fib.c
-TEST_bpf_map_hash := $(filter-out net/bpf/map_hash.c,$(BPF_MAPS)) # included by the test
+TEST_bpf_map_hash := $(filter-out net/bpf/map_hash.c,$(BPF_MAP_TEST)) # included by the test
 
 # eBPF: raw rings, and the apps on them
 LWIP_INCLUDES := -Inet/port -I$(LWIP)/src/include
