@@ -74,9 +74,11 @@ COLD := $(wildcard */cmd_*.c apps/*/cmd_*.c apps/httpd/admin*.c) \
         $(addprefix drivers/,pci.c pci_config.c virtio_pci.c virtio_net_setup.c virtio_net_features.c \
             virtio_net_ctrl.c virtio_net_stall.c) \
         $(addprefix net/,addr.c capture_match.c cbpf_parse.c icmp_limit.c ipconf.c ipconf_parse.c \
-            pcapng.c ping.c ports.c rx_guard.c xdp_load.c stack_icmp.c syncookie.c syncookie_lwip.c trace_text.c \
+            pcapng.c ping.c ports.c rx_guard.c stack_icmp.c syncookie.c syncookie_lwip.c trace_text.c \
             watchdog.c watchdog_step.c) \
+        net/bpf_text.c net/xdp_load.c net/bpf/mem.c \
         $(addprefix net/bpf/,disasm.c jit_x86.c jit_x86_alu.c jit_x86_mem.c jit_x86_call.c) \
+        $(addprefix net/bpf/,helper.c helper_format.c helper_proto.c map.c map_prog.c) \
         boot/ustar.c
 COLD_LWIP := $(addprefix core/,init.c def.c netif.c raw.c stats.c ipv4/acd.c ipv4/dhcp.c ipv4/icmp.c \
                  ipv4/ip4_frag.c ipv6/icmp6.c ipv6/ip6_addr.c ipv6/ip6_frag.c ipv6/mld6.c)

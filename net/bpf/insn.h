@@ -162,6 +162,19 @@ enum {
 /* Flags of an update */
 enum { BPF_ANY, BPF_NOEXIST, BPF_EXIST, BPF_F_LOCK = 4 /* values with locks: none here */ };
 
+/* Flags of redirect_map: the verdict where there is no such entry, and for devmaps: */
+enum { BPF_F_ACTION_MASK = 3, BPF_F_BROADCAST = 1u << 3, BPF_F_EXCLUDE_INGRESS = 1u << 4 };
+
+/* Flags of perf_event_output: which CPU's ring, and how much of the packet goes behind the data */
+#define BPF_F_INDEX_MASK  0xffffffffull
+#define BPF_F_CURRENT_CPU BPF_F_INDEX_MASK
+#define BPF_F_CTXLEN_MASK (0xfffffull << 32)
+
+/* Flags of ringbuf_submit, _discard and _output: when to wake the reader. Here readers look. And
+ * what ringbuf_query answers. */
+enum { BPF_RB_NO_WAKEUP = 1u << 0, BPF_RB_FORCE_WAKEUP = 1u << 1 };
+enum { BPF_RB_AVAIL_DATA, BPF_RB_RING_SIZE, BPF_RB_CONS_POS, BPF_RB_PROD_POS };
+
 /* What a program's ctx looks like to it: Linux's struct xdp_md, six fields of 32 bits. Loads from
  * it become loads from struct xdp_buff (xdp_buff.h) when the program is verified. */
 enum {

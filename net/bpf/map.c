@@ -42,6 +42,13 @@ void *bpf_map_alloc(struct bpf_map *map, size_t bytes, const char **why)
     return p;
 }
 
+bool bpf_map_alloc_memory(struct bpf_map *map, size_t bytes, const char **why)
+{
+    map->memory = bpf_map_alloc(map, bytes, why);
+    map->memory_bytes = map->memory != NULL ? bytes : 0;
+    return map->memory != NULL;
+}
+
 /* Linux: bpf_map_flags_access_ok(), bpf_get_file_flag(), and bounds of our own. */
 static const char *check_common(const struct bpf_map_def *def)
 {

@@ -60,8 +60,9 @@ struct bpf_map {
     bool frozen;      /* .rodata: the control side may not write any more */
     uint64_t bytes;   /* of memory, all in all */
     uint32_t entries; /* now; of types whose entries come and go */
-    void *memory;     /* the type's own */
-    void *own;        /* likewise */
+    void *memory;     /* entries with their values; the rest is the type's own */
+    size_t memory_bytes;
+    void *own; /* likewise */
 };
 
 /* A new map with one reference, registered under its name and a new id. NULL: *why is a constant
@@ -101,16 +102,8 @@ struct bpf_prog **bpf_prog_array_slots(struct bpf_map *map);
  * object. bpf_map_put() does it; bpf_prog_put() has to, too. Main context, softirqs disabled. */
 void bpf_prog_array_collect(void);
 
-/* ---- xskmap: entries are raw sockets. A socket that closes leaves the maps it is in. ---- */
-struct bpf_xsk {       /* the part of a raw socket that maps and programs see */
-    uint32_t queue_id; /* first: what a program's lookup returns points here */
-    uint32_t id;       /* the value of the map for the control side; not 0 */
-};
-#define BPF_XSKS_MAX 16u
-bool bpf_xsk_register(struct bpf_xsk *xsk); /* gives it its id; false: there are BPF_XSKS_MAX */
-void bpf_xsk_unregister(struct bpf_xsk *xsk);
-struct bpf_xsk *bpf_xskmap_get(struct bpf_map *map, uint32_t index); /* NULL: none. Any context */
-int bpf_xskmap_set(struct bpf_map *map, uint32_t index, struct bpf_xsk *xsk); /* NULL: clear */
+/* ---- xskmap: entries are raw sockets (net/xsk.h), by their ids ---- */
+uint32_t bpf_xskmap_get(struct bpf_map *map, uint32_t index); /* 0: none. Any context */
 
 /* ---- devmap: entries are interfaces ---- */
 uint32_t bpf_devmap_get(struct bpf_map *map, uint32_t index); /* ifindex; 0: none. Any context */

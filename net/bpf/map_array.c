@@ -12,11 +12,10 @@ static inline size_t stride(const struct bpf_map *map)
 
 static bool array_init(struct bpf_map *map, const char **why)
 {
-    uint32_t flags =
-        BPF_F_NUMA_NODE | BPF_F_RDONLY | BPF_F_WRONLY | BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG;
+    uint32_t flags = BPF_F_RDONLY | BPF_F_WRONLY | BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG;
 
-    if (map->def.type == BPF_MAP_TYPE_ARRAY)
-        flags |= BPF_F_MMAPABLE;
+    if (!map->ops->percpu)
+        flags |= BPF_F_MMAPABLE | BPF_F_NUMA_NODE;
     if (map->def.key_size != 4)
         return bpf_map_fail(why, "key_size of an array is 4");
     if (map->def.value_size == 0)
@@ -24,8 +23,7 @@ static bool array_init(struct bpf_map *map, const char **why)
     if (map->def.flags & ~flags)
         return bpf_map_fail(why, "map_flags that an array does not have");
     map->entries = map->def.max_entries;
-    map->memory = bpf_map_alloc(map, map->def.max_entries * stride(map), why);
-    return map->memory != NULL;
+    return bpf_map_alloc_memory(map, map->def.max_entries * stride(map), why);
 }
 
 static void *array_lookup(struct bpf_map *map, const void *key)

@@ -20,8 +20,7 @@ static bool devmap_init(struct bpf_map *map, const char **why)
     if (def->flags & ~(BPF_F_NUMA_NODE | BPF_F_RDONLY | BPF_F_WRONLY))
         return bpf_map_fail(why, "map_flags that a devmap does not have");
     map->def.flags |= BPF_F_RDONLY_PROG; /* as Linux: what a lookup returns is the entry itself */
-    map->memory = bpf_map_alloc(map, def->max_entries * sizeof(struct devmap_value), why);
-    return map->memory != NULL;
+    return bpf_map_alloc_memory(map, def->max_entries * sizeof(struct devmap_value), why);
 }
 
 static struct devmap_value *entry_at(struct bpf_map *map, uint32_t index)

@@ -270,10 +270,12 @@ static int hash_next_key(struct bpf_map *map, const void *key, void *next)
 
 static const char *check(const struct bpf_map_def *def)
 {
-    uint32_t flags = BPF_F_NUMA_NODE | BPF_F_RDONLY | BPF_F_WRONLY | BPF_F_RDONLY_PROG |
-                     BPF_F_WRONLY_PROG | BPF_F_ZERO_SEED;
+    uint32_t flags =
+        BPF_F_RDONLY | BPF_F_WRONLY | BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG | BPF_F_ZERO_SEED;
 
     flags |= def->type == BPF_MAP_TYPE_LRU_HASH ? BPF_F_NO_COMMON_LRU : BPF_F_NO_PREALLOC;
+    if (def->type != BPF_MAP_TYPE_PERCPU_HASH)
+        flags |= BPF_F_NUMA_NODE;
     if (def->key_size == 0 || def->value_size == 0)
         return "key_size or value_size is 0";
     if (def->flags & ~flags)
@@ -328,8 +330,7 @@ static bool hash_init(struct bpf_map *map, const char **why)
     elem_bytes = sizeof(struct elem) + t->value_at + ALIGN_UP((size_t)def->value_size, 8);
     if (t->lru)
         elem_bytes += sizeof(struct lru_link);
-    map->memory = bpf_map_alloc(map, ((size_t)def->max_entries + 1) * elem_bytes, why);
-    if (map->memory == NULL)
+    if (!bpf_map_alloc_memory(map, ((size_t)def->max_entries + 1) * elem_bytes, why))
         return false;
     t->buckets = bpf_map_alloc(map, buckets * sizeof(t->buckets[0]), why);
     if (t->buckets == NULL)

@@ -12,6 +12,7 @@ extern const struct bpf_map_ops bpf_array_ops, bpf_percpu_array_ops, bpf_hash_op
 /* Zeroed memory of the map, counted in map->bytes. NULL: *why says that it is too much, or that
  * there is none. map.c frees map->memory and map->own; what else a type has, its destroy(). */
 void *bpf_map_alloc(struct bpf_map *map, size_t bytes, const char **why);
+bool bpf_map_alloc_memory(struct bpf_map *map, size_t bytes, const char **why); /* map->memory */
 
 /* For types whose keys are the indexes of an array: Linux's order, every index there is. */
 int bpf_map_next_index(struct bpf_map *map, const void *key, void *next);

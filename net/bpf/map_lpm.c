@@ -398,8 +398,7 @@ static bool lpm_init(struct bpf_map *map, const char **why)
     node_bytes = inner_bytes + ALIGN_UP((size_t)def->value_size, 8);
     t->value_at = (uint32_t)inner_bytes;
 
-    map->memory = bpf_map_alloc(map, entries * node_bytes, why);
-    if (map->memory == NULL)
+    if (!bpf_map_alloc_memory(map, entries * node_bytes, why))
         return false;
     t->inner = bpf_map_alloc(map, entries * inner_bytes, why);
     if (t->inner == NULL)

@@ -13,8 +13,7 @@ static bool prog_array_init(struct bpf_map *map, const char **why)
         return bpf_map_fail(why, "key_size and value_size of a prog_array are 4");
     if (def->flags & ~(BPF_F_NUMA_NODE | BPF_F_RDONLY | BPF_F_WRONLY))
         return bpf_map_fail(why, "map_flags that a prog_array does not have");
-    map->memory = bpf_map_alloc(map, def->max_entries * sizeof(struct bpf_prog *), why);
-    return map->memory != NULL;
+    return bpf_map_alloc_memory(map, def->max_entries * sizeof(struct bpf_prog *), why);
 }
 
 struct bpf_prog **bpf_prog_array_slots(struct bpf_map *map)

@@ -37,8 +37,7 @@ static bool ring_init(struct bpf_map *map, uint64_t size, const char **why)
     if (2 * size > BPF_MAP_BYTES_MAX)
         return bpf_map_fail(why, "a ringbuf has at most 2 MiB");
     ring->size = size;
-    map->memory = bpf_map_alloc(map, 2 * size, why);
-    return map->memory != NULL;
+    return bpf_map_alloc_memory(map, 2 * size, why);
 }
 
 static bool ringbuf_init(struct bpf_map *map, const char **why)

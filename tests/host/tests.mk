@@ -134,6 +134,17 @@ HOST_EXTRA_httpd := -D_GNU_SOURCE $(FAKE_HW) -Inet/port -I$(LWIP)/src/include
 HOST_EXTRA_echo := $(HOST_EXTRA_httpd)
 $(BUILD)/host/test_httpd $(BUILD)/host/test_echo $(BUILD)/host/test_trace_text: $(LWIP_STAMP)
 
+# eBPF: maps and helpers
+BPF_MAPS := $(addprefix net/bpf/,map.c map_array.c map_hash.c map_lpm.c map_prog.c map_dev.c map_xsk.c \
+              map_ring.c registry.c) tests/host/fake_bpf.c tests/host/fake_bpf_mem.c
+BPF_HELPERS := $(addprefix net/bpf/,helper.c helper_map.c helper_packet.c helper_redirect.c helper_event.c \
+                 helper_system.c helper_format.c helper_proto.c) kernel/fmt.c $(BPF_MAPS)
+TEST_bpf_map_array := $(BPF_MAPS)
+TEST_bpf_map_lpm := $(BPF_MAPS)
+TEST_bpf_map_refs := $(BPF_MAPS)
+TEST_bpf_map_ring := $(BPF_HELPERS) tests/host/fake_fib.c
+TEST_bpf_map_hash := $(filter-out net/bpf/map_hash.c,$(BPF_MAPS)) # included by the test
+
 # eBPF: raw rings, and the apps on them
 LWIP_INCLUDES := -Inet/port -I$(LWIP)/src/include
 TEST_xsk := net/xsk.c drivers/pktbuf.c tests/host/fake_capture.c tests/host/fake_kmalloc.c
