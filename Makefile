@@ -19,8 +19,8 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
 
-APPS := $(filter-out include,$(patsubst apps/%/,%,$(wildcard apps/*/)))
-ifeq ($(wildcard apps/$(APP)/*.c),)
+APPS := $(filter-out include xdp,$(patsubst apps/%/,%,$(wildcard apps/*/)))
+ifeq ($(filter $(APP),$(APPS)),)
 $(error APP=$(APP): there is no apps/$(APP)/; choose one of: $(APPS))
 endif
 
@@ -28,8 +28,8 @@ endif
 # Each group is checked with one dpkg-query and installed, after saying so, when it lacks a
 # package. LWIP is unpacked once per build folder.
 
-.PHONY: deps-build deps-run deps-test
-deps-build deps-test: deps-%:
+.PHONY: deps-build deps-run deps-test deps-xdp
+deps-build deps-test deps-xdp: deps-%:
 	@scripts/setup.sh $*
 deps-run: # at once, so that all that is going to be installed is named at once
 	@scripts/setup.sh build run
@@ -79,7 +79,8 @@ COLD := $(wildcard */cmd_*.c apps/*/cmd_*.c apps/httpd/admin*.c) \
         net/bpf_text.c net/xdp_load.c net/bpf/mem.c \
         $(addprefix net/bpf/,disasm.c jit_x86.c jit_x86_alu.c jit_x86_mem.c jit_x86_call.c) \
         $(addprefix net/bpf/,helper.c helper_format.c helper_proto.c map.c map_prog.c) \
-        boot/ustar.c
+        boot/ustar.c \
+        $(wildcard net/bpf/object_*.c net/bpf/registry*.c) net/bpf/log.c
 COLD_LWIP := $(addprefix core/,init.c def.c netif.c raw.c stats.c ipv4/acd.c ipv4/dhcp.c ipv4/icmp.c \
                  ipv4/ip4_frag.c ipv6/icmp6.c ipv6/ip6_addr.c ipv6/ip6_frag.c ipv6/mld6.c)
 
@@ -219,6 +220,9 @@ run: deps-run $(IMAGE) ## boot it in QEMU: http://127.0.0.1:8080, console here, 
 debug: deps-run $(IMAGE) ## the same, QEMU waiting for gdb, which starts with symbols loaded
 	@GDB=1 APP=$(APP) GUEST_PORT=$(GUEST_PORT) scripts/run.sh $(IMAGE)
 
+# ---------------------------------------------------------------- XDP programs
+include apps/xdp/xdp.mk
+
 # ---------------------------------------------------------------- benchmarks
 include bench/bench.mk
 
@@ -247,4 +251,4 @@ clean: ## remove the build folder (the download cache stays)
 help: ## this list
 	@echo "make TARGET [APP=$(subst $() ,|,$(APPS))] [SITE=dir] [CONFIG=file] [PORT=8080] [GUEST_PORT=80]"
 	@echo "            [XDP=dir] [MEM=256M] [ACCEL=tcg|kvm] [CROSS_COMPILE=prefix] [DEBUG=1]"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile boot/boot.mk bench/*.mk tests/*.mk tests/host/*.mk | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile boot/boot.mk apps/xdp/xdp.mk bench/*.mk tests/*.mk tests/host/*.mk | expand -t 16

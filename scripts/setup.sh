@@ -1,7 +1,7 @@
 #!/bin/sh
 # See that this machine has what a part of the work needs: scripts/setup.sh GROUP...
 #
-# Groups: build, run, test (which is build and run as well), bench, debug. One dpkg-query tells what is
+# Groups: build, run, xdp, test (which is build, run and xdp as well), bench, debug. One dpkg-query tells what is
 # missing; it is named, and then installed by apt, as root or through sudo. When nothing is
 # missing this prints nothing and takes a moment, so that every make target can ask.
 set -eu
@@ -12,12 +12,14 @@ BUILD_PACKAGES="gcc binutils libc6-dev make git gnu-efi mtools gdisk dosfstools 
 BUILD_NEEDS="gcc make git mformat mcopy sgdisk mkfs.fat tar xz sha256sum /usr/include/efi/efi.h"
 RUN_PACKAGES="qemu-system-x86 ovmf"
 RUN_NEEDS="qemu-system-x86_64"
+XDP_PACKAGES="clang libbpf-dev linux-libc-dev gcc"
+XDP_NEEDS="clang gcc /usr/include/bpf/bpf_helpers.h /usr/include/linux/bpf.h"
 TEST_PACKAGES="libcmocka-dev check pkg-config python3 python3-pytest python3-pytest-xdist
     python3-scapy python3-jsonschema python3-pyflakes curl iputils-ping clang-format clang-tidy cppcheck
     shellcheck iproute2 util-linux cpio python3-matplotlib wrk chromium chromium-driver
-    clang libclang-rt-14-dev libpcap-dev tcpdump wget apache2-utils nghttp2-client slowhttptest nmap hping3"
+    clang clang-19 libclang-rt-14-dev libpcap-dev tcpdump wget apache2-utils nghttp2-client slowhttptest nmap hping3"
 TEST_NEEDS="pkg-config python3 curl ping ip unshare cpio wrk clang-format clang-tidy cppcheck shellcheck
-    chromium chromedriver clang tcpdump wget ab h2load slowhttptest nmap hping3
+    chromium chromedriver clang clang-19 tcpdump wget ab h2load slowhttptest nmap hping3
     /usr/include/cmocka.h /usr/include/check.h /usr/include/pcap/pcap.h"
 BENCH_PACKAGES="libc6-dev python3 python3-matplotlib python3-scapy iproute2 iputils-ping util-linux mtools cpio
     xz-utils wrk"
@@ -37,16 +39,17 @@ for group; do
     case $group in
     build) packages="$packages $BUILD_PACKAGES" needs="$needs $BUILD_NEEDS" ;;
     run) packages="$packages $RUN_PACKAGES" needs="$needs $RUN_NEEDS" ;;
+    xdp) packages="$packages $XDP_PACKAGES" needs="$needs $XDP_NEEDS" ;;
     test)
-        packages="$packages $BUILD_PACKAGES $RUN_PACKAGES $TEST_PACKAGES"
-        needs="$needs $BUILD_NEEDS $RUN_NEEDS $TEST_NEEDS"
+        packages="$packages $BUILD_PACKAGES $RUN_PACKAGES $XDP_PACKAGES $TEST_PACKAGES"
+        needs="$needs $BUILD_NEEDS $RUN_NEEDS $XDP_NEEDS $TEST_NEEDS"
         ;;
     bench) packages="$packages $BENCH_PACKAGES" needs="$needs $BENCH_NEEDS" ;;
     debug) packages="$packages $DEBUG_PACKAGES" needs="$needs $DEBUG_NEEDS" ;;
-    *) die "setup.sh: no group '$group' (there are: build run test bench debug)" ;;
+    *) die "setup.sh: no group '$group' (there are: build run xdp test bench debug)" ;;
     esac
 done
-[ -n "$packages" ] || die "usage: setup.sh GROUP... (build run test bench debug)"
+[ -n "$packages" ] || die "usage: setup.sh GROUP... (build run xdp test bench debug)"
 
 if ! command -v dpkg-query > /dev/null; then
     absent=

@@ -52,8 +52,10 @@ void bpf_prog_hold(struct bpf_prog *prog)
 void bpf_prog_put(struct bpf_prog *prog)
 {
     ASSERT(prog->refs > 0);
-    if (--prog->refs > 0)
+    if (--prog->refs > 0) {
+        bpf_prog_array_collect(); /* who is left may be in a circle */
         return;
+    }
     if (prog->id != 0)
         unregister(prog);
     if (prog->image != NULL)

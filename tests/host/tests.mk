@@ -151,6 +151,19 @@ TEST_xsk := net/xsk.c drivers/pktbuf.c tests/host/fake_capture.c tests/host/fake
 HOST_EXTRA_xsk := $(LWIP_INCLUDES)
 $(BUILD)/host/test_xsk: $(LWIP_STAMP)
 
+# eBPF: the object loader. Its objects are compiled for it: by clang 14 and 19, for cpu v3 and v4,
+# without debugging information, and one for each CASE_ that is refused.
+BPF_LOADER := $(addprefix net/bpf/,object_elf.c object_btf.c object_core.c object_func.c object_maps.c \
+              object_maps_btf.c object_reloc.c object_load.c log.c registry.c) $(wildcard net/bpf/map*.c) \
+              kernel/fmt.c tests/host/fake_bpf_mem.c
+BPF_OBJECTS := $(BUILD)/bpf-objects
+BPF_SOURCES := $(patsubst tests/bpf/objects/%.bpf.c,%,$(filter-out %/refused.bpf.c,$(wildcard tests/bpf/objects/*.bpf.c)))
+BPF_REFUSED := $(shell sed -n 's/.*defined(CASE_\([a-z_]*\)).*/\1/p' tests/bpf/objects/refused.bpf.c | sort -u)
+BPF_TEST_OBJS := $(foreach s,$(BPF_SOURCES),$(addprefix $(BPF_OBJECTS)/$(s)-,14.o 19.o v4.o)) \
+                 $(BPF_OBJECTS)/legacy-nodebug.o $(addprefix $(BPF_OBJECTS)/refused-,$(BPF_REFUSED:=.o))
+TEST_bpf_object := $(BPF_LOADER)
+HOST_EXTRA_bpf_object := -D_GNU_SOURCE -DBPF_OBJECTS='"$(BPF_OBJECTS)"'
+$(BUILD)/host/test_bpf_object: $(BPF_TEST_OBJS) net/bpf/object_parse.h
 # eBPF: the hook, its console commands, the loader's programs
 TEST_xdp := net/xdp.c drivers/pktbuf.c net/port/chksum.c tests/host/fake_capture.c
 HOST_EXTRA_xdp := -Inet/port
@@ -173,6 +186,18 @@ HOST_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recov
               -Inet -Iapps/include -Iapps -Ikernel -Itests/host
 
 .SECONDEXPANSION:
+BPF_TEST = @mkdir -p $(@D) && echo "  BPF     $@" && clang-$(1) $(BPF_CFLAGS) $(2) -c $< -o $@
+$(BPF_OBJECTS)/refused-%.o: tests/bpf/objects/refused.bpf.c | deps-test
+	$(call BPF_TEST,14,-DCASE_$*)
+$(BPF_OBJECTS)/%-14.o: tests/bpf/objects/%.bpf.c | deps-test
+	$(call BPF_TEST,14)
+$(BPF_OBJECTS)/%-19.o: tests/bpf/objects/%.bpf.c | deps-test
+	$(call BPF_TEST,19)
+$(BPF_OBJECTS)/%-v4.o: tests/bpf/objects/%.bpf.c | deps-test
+	$(call BPF_TEST,19,-mcpu=v4)
+$(BPF_OBJECTS)/%-nodebug.o: tests/bpf/objects/%.bpf.c | deps-test
+	$(call BPF_TEST,14,-g0)
+$(H)/test_%: tests/host/test_%.c $$(TEST_$$*) tests/host/fakes.c $(wildcard tests/host/*.h kernel/include/kernel/*.h boot/include/boot/*.h drivers/*.h drivers/include/drivers/*.h net/include/net/*.h) tests/host/tests.mk | deps-test
 $(H)/test_%: tests/host/test_%.c $$(TEST_$$*) tests/host/fakes.c $(wildcard tests/host/*.h tests/bpf/*.h net/bpf/*.h kernel/include/kernel/*.h boot/include/boot/*.h drivers/*.h drivers/include/drivers/*.h net/include/net/*.h) tests/host/tests.mk | deps-test
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $@"
