@@ -63,6 +63,8 @@ endif
 
 # What no packet passes through is small rather than fast: a tenth of the kernel.
 OPT  := -O2
+BPF_HOT := $(addprefix net/bpf/,interpret.c map_array.c map_hash.c map_lpm.c helper_map.c helper_packet.c \
+               helper_redirect.c)
 COLD := $(wildcard */cmd_*.c apps/*/cmd_*.c apps/httpd/admin*.c) \
         $(addprefix apps/httpd/,access_log.c answer.c conn_body.c http_chunked.c http_conditional.c \
             http_date.c http_encoding.c http_path.c http_query.c http_range.c httpd.c made.c mime.c \
@@ -76,11 +78,8 @@ COLD := $(wildcard */cmd_*.c apps/*/cmd_*.c apps/httpd/admin*.c) \
         $(addprefix net/,addr.c capture_match.c cbpf_parse.c icmp_limit.c ipconf.c ipconf_parse.c \
             pcapng.c ping.c ports.c rx_guard.c stack_icmp.c syncookie.c syncookie_lwip.c trace_text.c \
             watchdog.c watchdog_step.c) \
-        net/bpf_text.c net/xdp_load.c net/bpf/mem.c \
-        $(addprefix net/bpf/,disasm.c jit_x86.c jit_x86_alu.c jit_x86_mem.c jit_x86_call.c) \
-        $(addprefix net/bpf/,helper.c helper_format.c helper_proto.c map.c map_prog.c) \
-        boot/ustar.c \
-        $(wildcard net/bpf/object_*.c net/bpf/registry*.c) net/bpf/log.c
+        net/bpf_text.c net/xdp_load.c \
+        $(filter-out $(BPF_HOT),$(wildcard net/bpf/*.c)) boot/ustar.c
 COLD_LWIP := $(addprefix core/,init.c def.c netif.c raw.c stats.c ipv4/acd.c ipv4/dhcp.c ipv4/icmp.c \
                  ipv4/ip4_frag.c ipv6/icmp6.c ipv6/ip6_addr.c ipv6/ip6_frag.c ipv6/mld6.c)
 

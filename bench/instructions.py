@@ -188,11 +188,12 @@ def write(path, rows):
 
 
 def compare(rows, committed):
-    """(row, committed value or None, good) for each."""
+    """(row, committed value or None, good) for each. The least of the repeats counts: what else the
+    machine does can cost more acknowledgements and polls, but no fewer."""
     old = {(r["series"], r["case"]): r["instructions"] for r in committed}
     for one in rows:
         was = old.get((one["series"], one["case"]))
-        yield one, was, was is not None and one["instructions"] <= ALLOWED * was
+        yield one, was, was is not None and one["least"] <= ALLOWED * was
 
 
 def print_rows(rows):
@@ -206,8 +207,8 @@ def print_check(rows, committed):
     failed = 0
     for one, was, good in compare(rows, committed):
         failed += not good
-        change = f"{100 * (one['instructions'] / was - 1):+.1f}%" if was else "not committed"
-        print(f"  {TEXT[one['case']]:44}{one['instructions']:>9,} {change:>14} "
+        change = f"{100 * (one['least'] / was - 1):+.1f}%" if was else "not committed"
+        print(f"  {TEXT[one['case']]:44}{one['least']:>9,} {change:>14} "
               f"{'ok' if good else 'FAILED'}")
     print(f"instructions: {len(rows) - failed} passed, {failed} failed")
     if failed:

@@ -96,10 +96,14 @@ bool kv_store_delete(const uint8_t *key, size_t key_len)
 
 void kv_store_flush(void)
 {
-    struct kv_key k;
+    struct kv_key k, next = { { 0 } };
+    int more = map->ops->next_key(map, NULL, &k);
 
-    while (map->ops->next_key(map, NULL, &k) == 0)
+    while (more == 0) {
+        more = map->ops->next_key(map, &k, &next);
         map->ops->delete (map, &k);
+        k = next;
+    }
 }
 
 uint32_t kv_store_entries(void)

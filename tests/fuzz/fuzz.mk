@@ -15,6 +15,7 @@ FUZZ_site := $(HTTPD_SITE)
 FUZZ_httpd := $(TEST_httpd)
 FUZZ_EXTRA_httpd := $(HOST_EXTRA_httpd)
 FUZZ_EXTRA_site := -D_GNU_SOURCE
+FUZZ_kv := $(TEST_kv)
 $(BUILD)/fuzz/fuzz_httpd: $(LWIP_STAMP)
 
 $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(FUZZ_$$*) tests/host/fakes.c $(wildcard tests/fuzz/*.h tests/host/*.h apps/httpd/*.h kernel/include/kernel/*.h) tests/fuzz/fuzz.mk | deps-test

@@ -141,6 +141,7 @@ BPF_HELPERS := $(addprefix net/bpf/,helper.c helper_map.c helper_packet.c helper
                  helper_system.c helper_format.c helper_proto.c) kernel/fmt.c $(BPF_MAPS)
 TEST_bpf_map_array := $(BPF_MAPS)
 TEST_bpf_map_lpm := $(BPF_MAPS)
+TEST_bpf_map_linux := $(BPF_MAPS) tests/host/bpf_linux.c
 TEST_bpf_map_refs := $(BPF_MAPS)
 TEST_bpf_map_ring := $(BPF_HELPERS) tests/host/fake_fib.c
 TEST_bpf_map_hash := $(filter-out net/bpf/map_hash.c,$(BPF_MAPS)) # included by the test
@@ -150,6 +151,20 @@ LWIP_INCLUDES := -Inet/port -I$(LWIP)/src/include
 TEST_xsk := net/xsk.c drivers/pktbuf.c tests/host/fake_capture.c tests/host/fake_kmalloc.c
 HOST_EXTRA_xsk := $(LWIP_INCLUDES)
 $(BUILD)/host/test_xsk: $(LWIP_STAMP)
+BPF_MAPS := $(wildcard net/bpf/map*.c) net/bpf/registry.c tests/host/fake_bpf_mem.c
+TEST_kv := apps/kv/kv_proto.c apps/kv/kv_store.c kernel/fmt.c $(BPF_MAPS)
+
+# eBPF: the hook, its console commands, the loader's programs
+TEST_xdp := net/xdp.c drivers/pktbuf.c net/port/chksum.c tests/host/fake_capture.c
+HOST_EXTRA_xdp := -Inet/port
+# eBPF: interpreter, JIT, disassembler
+BPF_ENGINES := net/bpf/interpret.c $(addprefix net/bpf/jit_x86,.c _alu.c _mem.c _call.c) tests/host/fake_bpf_mem.c
+TEST_bpf_isa := $(BPF_ENGINES)
+TEST_bpf_calls := $(BPF_ENGINES)
+TEST_bpf_jit := $(BPF_ENGINES)
+TEST_bpf_random := $(BPF_ENGINES) tests/host/bpf_shadow.c
+HOST_EXTRA_bpf_random := -DBPF_SHADOW
+TEST_bpf_disasm := net/bpf/disasm.c net/bpf/helper_proto.c kernel/fmt.c
 
 # eBPF: the object loader. Its objects are compiled for it: by clang 14 and 19, for cpu v3 and v4,
 # without debugging information, and one for each CASE_ that is refused.
