@@ -78,8 +78,7 @@ COLD := $(wildcard */cmd_*.c apps/*/cmd_*.c apps/httpd/admin*.c) \
         $(addprefix net/,addr.c capture_match.c cbpf_parse.c icmp_limit.c ipconf.c ipconf_parse.c \
             pcapng.c ping.c ports.c rx_guard.c stack_icmp.c syncookie.c syncookie_lwip.c trace_text.c \
             watchdog.c watchdog_step.c) \
-        net/bpf_text.c net/xdp_load.c \
-        $(filter-out $(BPF_HOT),$(wildcard net/bpf/*.c)) boot/ustar.c
+        $(filter-out $(BPF_HOT),$(wildcard net/bpf/*.c)) net/bpf_text.c net/xdp_load.c boot/ustar.c
 COLD_LWIP := $(addprefix core/,init.c def.c netif.c raw.c stats.c ipv4/acd.c ipv4/dhcp.c ipv4/icmp.c \
                  ipv4/ip4_frag.c ipv6/icmp6.c ipv6/ip6_addr.c ipv6/ip6_frag.c ipv6/mld6.c)
 
