@@ -24,6 +24,11 @@ static bool read_object(struct object_reader *r)
            object_core_check(r) && object_maps_find(r) && object_values_find(r);
 }
 
+static void set_section(struct bpf_prog *prog, const char *name)
+{
+    memcpy(prog->section, name, strnlen(name, sizeof(prog->section) - 1)); /* the rest is zero */
+}
+
 static bool assemble(struct loading *l)
 {
     struct object_reader *r = &l->reader;
@@ -32,6 +37,7 @@ static bool assemble(struct loading *l)
         l->progs[i] = bpf_prog_new(r->functions[r->programs[i]].name);
         if (l->progs[i] == NULL)
             return object_refuse(r, "there is no memory for its programs");
+        set_section(l->progs[i], r->sections[r->functions[r->programs[i]].section].name);
         if (!object_assemble(r, i, l->progs[i], l->map_of[i], &l->map_counts[i]))
             return false;
     }

@@ -42,6 +42,7 @@ ANSWERS = {
     "interrupts": ["interrupts", "interrupts"],
     "ip": ["ip"],
     "log": ["log", "log 0", "log 1"],
+    "map": ["map", "map show", "map list"],  # and all else in test_xdp.py, where there are programs
     "mode": ["mode", "mode interrupt", "mode napi", "mode poll", "mode adaptive"],
     "offload": ["offload"],
     "pagetables": ["pagetables"],
@@ -61,6 +62,8 @@ ANSWERS = {
     "usecs": ["usecs", "usecs 100", "usecs 50000", "usecs 2000"],
     "version": ["version"],
     "watch": [],  # below: it answers more than once
+    "xdp": ["xdp", "xdp list", "xdp files", "xdp show", "xdp unload", "xdp jit", "xdp jit off",
+            "xdp jit on"],
 }
 
 REFUSED = [
@@ -69,11 +72,14 @@ REFUSED = [
     "defer-us 1.5", "dmesg -1", "dmesg x", "dmesg 1 2",
     "fault", "fault x", "fault lost-irq x", "free x", "help nosuch", "help uptime cpu",
     "log x", "hist nosuch", "hist poll_packets poll_time", "http x", "interrupts x", "ip x",
+    "map x", "map dump", "map dump nosuch", "map show id 1", "map show id x", "map lookup nosuch key 1",
     "mode NAPI", "mode pol", "mode poll napi", 'mode ""', "offload x", "pagetables x", "pci x",
     "ping", "ping nohost", "ping -c 0 10.0.2.2", "ping -x 10.0.2.2", "ping 10.0.2.15",
     "poweroff now", "reboot now", "reset nosuch", "reset napi nosuch", "softirq x", "softnet x",
     "ss x", "ss -x", "stats nosuch", "stats nic udp", "trace 0", "trace 257", "trace x", "trace start",
     "trace start 0", "trace -t", "trace -t 0", "trace 1 1", "uptime x", "usecs 99", "usecs 50001", "usecs 1e3", "version x",
+    "xdp x", "xdp load", "xdp load nosuch", "xdp load nosuch prog", "xdp show id 1", "xdp show 1 2 3",
+    "xdp dump", "xdp dump xlated", "xdp dump jited id 1", "xdp jit x", "xdp unload x",
     "watch", "watch watch uptime", "watch reboot", "watch poweroff", "watch -n uptime",
     "watch -n 0 uptime", "watch -n 3601 uptime", "watch -x uptime", "nosuch",
 ]
