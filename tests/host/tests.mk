@@ -159,18 +159,6 @@ $(BUILD)/host/test_xsk: $(LWIP_STAMP)
 BPF_MAPS := $(wildcard net/bpf/map*.c) net/bpf/registry.c tests/host/fake_bpf_mem.c
 TEST_kv := apps/kv/kv_proto.c apps/kv/kv_store.c kernel/fmt.c $(BPF_MAPS)
 
-# eBPF: the hook, its console commands, the loader's programs
-TEST_xdp := net/xdp.c drivers/pktbuf.c net/port/chksum.c tests/host/fake_capture.c
-HOST_EXTRA_xdp := -Inet/port
-# eBPF: interpreter, JIT, disassembler
-BPF_ENGINES := net/bpf/interpret.c $(addprefix net/bpf/jit_x86,.c _alu.c _mem.c _call.c) tests/host/fake_bpf_mem.c
-TEST_bpf_isa := $(BPF_ENGINES)
-TEST_bpf_calls := $(BPF_ENGINES)
-TEST_bpf_jit := $(BPF_ENGINES)
-TEST_bpf_random := $(BPF_ENGINES) tests/host/bpf_shadow.c
-HOST_EXTRA_bpf_random := -DBPF_SHADOW
-TEST_bpf_disasm := net/bpf/disasm.c net/bpf/helper_proto.c kernel/fmt.c
-
 # eBPF: the object loader. Its objects are compiled for it: by clang 14 and 19, for cpu v3 and v4,
 # without debugging information, and one for each CASE_ that is refused.
 BPF_LOADER := $(addprefix net/bpf/,object_elf.c object_btf.c object_core.c object_func.c object_maps.c \
@@ -203,7 +191,7 @@ TEST_bpf_text := net/bpf_text.c kernel/fmt.c
 BPF_ENGINES := net/bpf/interpret.c $(addprefix net/bpf/jit_x86,.c _alu.c _mem.c _call.c) tests/host/fake_bpf_mem.c
 TEST_bpf_isa := $(BPF_ENGINES)
 TEST_bpf_calls := $(BPF_ENGINES)
-TEST_bpf_jit := $(BPF_ENGINES)
+TEST_bpf_jit := $(filter net/%,$(BPF_ENGINES))
 TEST_bpf_random := $(BPF_ENGINES) tests/host/bpf_shadow.c
 HOST_EXTRA_bpf_random := -DBPF_SHADOW
 TEST_bpf_disasm := net/bpf/disasm.c net/bpf/helper_proto.c kernel/fmt.c
