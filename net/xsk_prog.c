@@ -46,8 +46,7 @@ static void put_move(struct code *code, unsigned dst, int32_t value)
                   .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst = (uint8_t)(dst & 0xf), .imm = value });
 }
 
-/* To the end, where r0 = XDP_PASS, unless the frame has `value` there; off: set when the end is
- * known. */
+/* To put_pass()'s place, unless the frame has `value` there. */
 static void put_expect(struct code *code, unsigned size, int off, int32_t mask, int32_t value)
 {
     put_load(code, size, BPF_R5, BPF_R2, off);
