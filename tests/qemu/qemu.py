@@ -82,6 +82,7 @@ class Volume:
             table = image.read(count * size)
         first_lba = struct.unpack_from("<Q", table, 32)[0]
         self._drive = f"{self.path}@@{first_lba * 512}"
+        self._folders = {"EFI/", "EFI/BOOT/"}  # that there are
 
     def _mtool(self, *args, **kwargs):
         env = {**os.environ, "MTOOLS_SKIP_CHECK": "1"}
@@ -93,6 +94,10 @@ class Volume:
     def write(self, name, content):
         if isinstance(content, str):
             content = content.encode()
+        folder = name.rpartition("/")[0]
+        if folder and f"{folder}/" not in self._folders:
+            subprocess.run(["mmd", "-D", "s", "-i", self._drive, f"::/{folder}"], capture_output=True)
+            self._folders.add(f"{folder}/")
         self._mtool("mcopy", "-o", "-i", self._drive, "-", f"::/{name}", input=content)
 
     def delete(self, name):
