@@ -88,6 +88,13 @@ static int decide_equal(const struct span *a, const struct span *b)
     return -1;
 }
 
+/* Unequal in the lower half: unequal */
+static bool low_differs(const struct verify_reg *a, const struct verify_reg *b)
+{
+    return a->u32_min > b->u32_max || a->u32_max < b->u32_min || a->s32_min > b->s32_max ||
+           a->s32_max < b->s32_min;
+}
+
 static int decide_set(const struct span *a, const struct span *b)
 {
     if (!tnum_is_const(b->var))
@@ -105,9 +112,12 @@ int verify_scalars_decide(const struct verify_reg *reg_a, const struct verify_re
 
     switch (op) {
     case BPF_JEQ:
-        return decide_equal(&a, &b);
     case BPF_JNE:
         equal = decide_equal(&a, &b);
+        if (equal < 0 && !is32 && low_differs(reg_a, reg_b))
+            equal = 0;
+        if (op == BPF_JEQ)
+            return equal;
         return equal < 0 ? -1 : !equal;
     case BPF_JSET:
         return tnum_is_const(a.var) && !tnum_is_const(b.var) ? decide_set(&b, &a)
@@ -187,6 +197,8 @@ static void refine_set(struct verify_reg *a, const struct verify_reg *b, bool is
 
     if (!tnum_is_const(bits) || (set && !IS_POWER_OF_TWO(bits.value)))
         return; /* one of several bits is set: which one? */
+    if (!set)
+        verify_forget_bounds(a); /* as Linux: here, bits that contradict ranges are no surprise */
     if (set)
         a->var = (struct tnum){ a->var.value | bits.value, a->var.mask & ~bits.value };
     else
@@ -276,35 +288,44 @@ static void refine_now(struct verify_env *env, int a, int b, struct verify_reg *
  * precision matters is theirs together. */
 static bool note_linked(struct verify_env *env, const struct verify_reg *reg)
 {
+    uint32_t id = verify_base_id(reg);
     bool alone = true;
 
-    if (reg->type != REG_SCALAR || reg->id == 0)
+    if (id == 0)
         return true;
     VERIFY_EACH_REG(&env->now, it)
     for (; it.reg != NULL; verify_each_next(&env->now, &it))
-        if (it.reg != reg && it.reg->type == REG_SCALAR && it.reg->id == reg->id)
+        if (it.reg != reg && verify_base_id(it.reg) == id)
             alone = false;
     if (alone)
         return true;
     VERIFY_EACH_REG(&env->now, each)
     for (; each.reg != NULL; verify_each_next(&env->now, &each))
-        if (each.reg->type == REG_SCALAR && each.reg->id == reg->id &&
-            !verify_trail_linked(env, &each))
+        if (verify_base_id(each.reg) == id && !verify_trail_linked(env, &each))
             return false;
     return true;
 }
 
 static void copy_to_linked(struct verify_env *env, const struct verify_reg *reg)
 {
-    if (reg->type != REG_SCALAR || reg->id == 0)
+    uint32_t id = verify_base_id(reg);
+
+    if (id == 0)
         return;
     VERIFY_EACH_REG(&env->now, it)
     for (; it.reg != NULL; verify_each_next(&env->now, &it)) {
-        bool precise = it.reg->precise;
-        if (it.reg == reg || it.reg->type != REG_SCALAR || it.reg->id != reg->id)
-            continue;
+        struct verify_reg old = *it.reg, delta;
+        uint32_t plus = (old.id | reg->id) & VERIFY_ID_PLUS;
+        if (it.reg == reg || verify_base_id(it.reg) != id || plus == VERIFY_ID_PLUS)
+            continue; /* of a sum in 32 and one in 64 bits, neither says anything of the other */
         *it.reg = *reg;
-        it.reg->precise = precise;
+        it.reg->precise = old.precise;
+        it.reg->id = old.id;
+        it.reg->off = old.off;
+        if (plus == 0 || old.off == reg->off)
+            continue;
+        verify_set_const(&delta, (uint64_t)((int64_t)old.off - reg->off));
+        verify_scalar_op(it.reg, &delta, BPF_ADD, plus == VERIFY_ID_PLUS64);
     }
 }
 
