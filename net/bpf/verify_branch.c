@@ -257,29 +257,33 @@ void verify_refine(struct verify_reg *a, struct verify_reg *b, unsigned op, bool
     verify_sync_bounds(b);
 }
 
-/* An empty range: nothing real is on this way. What is known is given up (not: made up). */
 static bool is_empty(const struct verify_reg *reg)
 {
     return reg->umin > reg->umax || reg->smin > reg->smax || reg->u32_min > reg->u32_max ||
-           reg->s32_min > reg->s32_max || (reg->var.value & reg->var.mask) != 0;
+           reg->s32_min > reg->s32_max;
 }
 
-static void refine_now(struct verify_env *env, int a, int b, struct verify_reg *imm, unsigned op,
-                       bool is32)
+/* Does `op` leave nothing of one of the ranges? Then that way is not gone. */
+static bool is_impossible(const struct verify_reg *a, const struct verify_reg *b, unsigned op,
+                          bool is32)
 {
-    struct verify_reg *reg_a = verify_reg_now(env, (unsigned)a);
-    struct verify_reg *reg_b = b >= 0 ? verify_reg_now(env, (unsigned)b) : imm;
+    struct verify_reg x = *a, y = *b;
 
-    if (reg_a == reg_b)
-        return;
-    verify_refine(reg_a, reg_b, op, is32);
-    if (is_empty(reg_a) || is_empty(reg_b)) {
-        uint32_t id_a = reg_a->id, id_b = reg_b->id;
-        verify_set_unknown(reg_a);
-        verify_set_unknown(reg_b);
-        reg_a->id = id_a;
-        reg_b->id = id_b;
-    }
+    verify_refine(&x, &y, op, is32);
+    return is_empty(&x) || is_empty(&y);
+}
+
+/* As verify_scalars_decide(), with what would be known behind the jump */
+static int decide_scalars(const struct verify_reg *a, const struct verify_reg *b, unsigned op,
+                          bool is32)
+{
+    int way = verify_scalars_decide(a, b, op, is32);
+
+    if (way >= 0 || a == b)
+        return way;
+    if (is_impossible(a, b, verify_reverse_op(op), is32))
+        return 1;
+    return is_impossible(a, b, op, is32) ? 0 : -1;
 }
 
 /* ---- Copies of a scalar ---- */
@@ -406,7 +410,7 @@ static int decide(struct verify_env *env, const struct bpf_insn *insn, const str
     int way;
 
     if (a->type == REG_SCALAR && b->type == REG_SCALAR) {
-        way = verify_scalars_decide(a, b, op, is32);
+        way = decide_scalars(a, b, op, is32);
         if (way >= 0) {
             verify_mark_precise(env, insn->dst);
             if (by_reg)
@@ -433,7 +437,8 @@ static void take(struct verify_env *env, const struct bpf_insn *insn, struct ver
     struct verify_reg *b = by_reg ? verify_reg_now(env, insn->src) : &imm;
 
     if (a->type == REG_SCALAR && b->type == REG_SCALAR) {
-        refine_now(env, insn->dst, by_reg ? insn->src : -1, &imm, op, is32);
+        if (a != b)
+            verify_refine(a, b, op, is32);
         copy_to_linked(env, a);
         copy_to_linked(env, b);
     } else if (!is32 && verify_may_be_null(a->type) && !by_reg && insn->imm == 0 &&
