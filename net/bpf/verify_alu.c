@@ -227,7 +227,7 @@ void verify_scalar_op(struct verify_reg *dst, const struct verify_reg *src, unsi
 {
     unsigned width = is64 ? 64 : 32;
     bool shift = op == BPF_LSH || op == BPF_RSH || op == BPF_ARSH;
-    uint64_t count = is64 ? src->umax : src->u32_max;
+    uint64_t count = src->umax; /* of 64 bits in either case, as Linux has it */
     bool known = is64 ? tnum_is_const(src->var) : (uint32_t)src->var.mask == 0;
 
     if (op_consts(dst, src, op, is64))
@@ -370,12 +370,25 @@ static bool pointer_op(struct verify_env *env, unsigned regno, struct verify_reg
     return true;
 }
 
+/* Compilers check r1 and use r1 + 1: the sum remembers what it is a sum of. */
+static void add_constant(struct verify_reg *dst, const struct verify_reg *src, unsigned op,
+                         bool is64)
+{
+    bool known = is64 ? tnum_is_const(src->var) : (uint32_t)src->var.mask == 0;
+    int64_t value = is64 ? (int64_t)src->var.value : (int32_t)src->var.value;
+    bool fits = is64 ? value == (int32_t)value : dst->umax <= UINT32_MAX;
+    bool keeps = (op == BPF_ADD || (op == BPF_SUB && value != INT32_MIN)) && known && fits &&
+                 dst->id != 0 && !(dst->id & VERIFY_ID_PLUS);
+
+    dst->id = keeps ? dst->id | (is64 ? VERIFY_ID_PLUS64 : VERIFY_ID_PLUS32) : 0;
+    dst->off = !keeps ? 0 : (int32_t)(op == BPF_ADD ? value : -value);
+}
+
 static bool alu_binary(struct verify_env *env, const struct bpf_insn *insn, unsigned op, bool is64)
 {
     struct verify_reg *dst = verify_reg_now(env, insn->dst);
     struct verify_reg *src, imm;
 
-    dst->id = dst->type == REG_SCALAR ? 0 : dst->id;
     if (BPF_SRC(insn->code) == BPF_X) {
         src = verify_reg_now(env, insn->src);
     } else {
@@ -385,6 +398,7 @@ static bool alu_binary(struct verify_env *env, const struct bpf_insn *insn, unsi
     if (dst->type == REG_SCALAR && src->type == REG_SCALAR) {
         struct verify_reg copy = *src; /* r1 += r1 */
         dst->precise = false;
+        add_constant(dst, &copy, op, is64);
         verify_scalar_op(dst, &copy, op, is64);
         return true;
     }
@@ -403,13 +417,6 @@ static bool alu_binary(struct verify_env *env, const struct bpf_insn *insn, unsi
     }
     verify_mark_precise(env, insn->dst);
     return pointer_op(env, insn->dst, *src, *dst, op, is64, false);
-}
-
-/* A copy shares what is learnt of the original later. */
-static void share_id(struct verify_env *env, struct verify_reg *reg)
-{
-    if (reg->type == REG_SCALAR && reg->id == 0 && !tnum_is_const(reg->var))
-        reg->id = ++env->next_id;
 }
 
 static bool alu_mov(struct verify_env *env, const struct bpf_insn *insn, bool is64)
@@ -435,7 +442,7 @@ static bool alu_mov(struct verify_env *env, const struct bpf_insn *insn, bool is
     if (insn->off == 0) {
         bool whole = is64 || src->umax <= UINT32_MAX;
         if (whole)
-            share_id(env, src);
+            verify_share_id(env, src);
         *dst = *src;
         dst->precise = false;
         if (!whole)
@@ -447,13 +454,12 @@ static bool alu_mov(struct verify_env *env, const struct bpf_insn *insn, bool is
         int64_t limit = (int64_t)(1ull << (8 * bytes - 1));
         bool whole = src->umax < (uint64_t)limit; /* nothing to extend */
         if (whole)
-            share_id(env, src);
+            verify_share_id(env, src);
         *dst = *src;
         dst->precise = false;
-        if (!whole) {
+        if (!whole)
             dst->id = 0;
-            verify_sign_extend(dst, bytes, !is64);
-        }
+        verify_sign_extend(dst, bytes, !is64);
     }
     return true;
 }

@@ -202,7 +202,9 @@ static void add_reg(struct verify_env *env, struct line *line, const struct veri
     add(line, "(");
     if (reg->id != 0) {
         add_item(line, &first, "id");
-        add(line, "%u", reg->id);
+        add(line, "%u", reg->id & ~VERIFY_ID_PLUS);
+        if (reg->id & VERIFY_ID_PLUS)
+            add(line, "%+d", reg->off);
     }
     if (reg->type != REG_SCALAR)
         add_pointer(env, line, &first, reg);

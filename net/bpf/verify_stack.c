@@ -160,12 +160,6 @@ static unsigned spill_bytes(const struct verify_stack_slot *slot)
     return bytes;
 }
 
-static void share_id(struct verify_env *env, struct verify_reg *reg)
-{
-    if (reg->type == REG_SCALAR && reg->id == 0 && !tnum_is_const(reg->var))
-        reg->id = ++env->next_id;
-}
-
 /* A spilled register comes back: all of it, or its low bytes. */
 static void fill(struct verify_env *env, struct verify_reg *spill, unsigned spilled_bytes,
                  uint32_t bytes, struct verify_reg *dst)
@@ -174,7 +168,7 @@ static void fill(struct verify_env *env, struct verify_reg *spill, unsigned spil
         bytes == spilled_bytes && (bytes == 8 || (bytes == 4 && spill->umax <= UINT32_MAX));
 
     if (whole)
-        share_id(env, spill);
+        verify_share_id(env, spill);
     *dst = *spill;
     dst->precise = false;
     if (!whole && dst->type == REG_SCALAR && dst->umax >> (8 * MIN(bytes, 7u)) != 0)
@@ -259,7 +253,7 @@ static bool write_fixed(struct verify_env *env, const struct place *place, uint3
     if (start && (reg != NULL || imm != NULL)) {
         if (reg != NULL) {
             if (bytes == 8 || reg->umax >> (8 * bytes) == 0)
-                share_id(env, reg);
+                verify_share_id(env, reg);
             value = *reg;
         } else {
             verify_set_const(&value, (uint64_t)(int64_t)*imm);
