@@ -75,6 +75,15 @@ static uint32_t common_bits(const uint8_t *a, const uint8_t *b, uint32_t limit)
 
 /* ---- Lookup. `two`, a constant: the key has more than one word. ---- */
 
+/* The bit behind the first `bits`. Where the words end there is none, and any will do: a node of
+ * that length has no children. */
+static inline unsigned bit_behind(uint64_t high, uint64_t low, uint32_t bits, bool two)
+{
+    uint64_t word = two && bits >= 64 ? low : high;
+
+    return (unsigned)(word << (bits & 63) >> 63);
+}
+
 static inline const struct node *walk_words(const struct node *n, uint64_t high, uint64_t low,
                                             uint32_t prefix_bits, bool two)
 {
@@ -82,7 +91,6 @@ static inline const struct node *walk_words(const struct node *n, uint64_t high,
 
     while (n != NULL && n->prefix_bits <= prefix_bits) {
         uint64_t differ = (n->bits[0] ^ high) & n->mask[0];
-        unsigned bit;
 
         if (two)
             differ |= (n->bits[1] ^ low) & n->mask[1];
@@ -90,16 +98,7 @@ static inline const struct node *walk_words(const struct node *n, uint64_t high,
             break;
         if (!n->inner)
             best = n;
-        if (!two || n->prefix_bits < 64) {
-            if (n->prefix_bits == 64)
-                break;
-            bit = (high << n->prefix_bits) >> 63;
-        } else {
-            if (n->prefix_bits == 128)
-                break;
-            bit = (low << (n->prefix_bits - 64)) >> 63;
-        }
-        n = n->child[bit];
+        n = n->child[bit_behind(high, low, n->prefix_bits, two)];
     }
     return best;
 }
@@ -120,21 +119,36 @@ static const struct node *walk_bytes(const struct node *n, const struct lpm_key 
     return best;
 }
 
+static __attribute__((noinline)) const struct node *find_wide(const struct trie *t,
+                                                              const struct lpm_key *key)
+{
+    uint64_t high;
+
+    if (t->data_bytes > WORD_BYTES)
+        return walk_bytes(t->root, key, t->bits_max);
+    high = load_big(key->data, MIN(t->data_bytes, 8u));
+    if (t->data_bytes <= 8)
+        return walk_words(t->root, high, 0, key->prefix_bits, false);
+    return walk_words(t->root, high, load_big(key->data + 8, t->data_bytes - 8), key->prefix_bits,
+                      true);
+}
+
+/* IPv4 first: what most tries are made for needs no stack frame then. */
 static void *lpm_lookup(struct bpf_map *map, const void *raw)
 {
     const struct trie *t = map->own;
-    struct lpm_key key = key_read(raw);
     const struct node *found;
 
-    if (key.prefix_bits > t->bits_max)
+    if (bpf_load32(raw) > t->bits_max)
         return NULL;
-    if (t->data_bytes <= 8)
-        found = walk_words(t->root, load_big(key.data, t->data_bytes), 0, key.prefix_bits, false);
-    else if (t->data_bytes <= WORD_BYTES)
-        found = walk_words(t->root, load_big(key.data, 8),
-                           load_big(key.data + 8, t->data_bytes - 8), key.prefix_bits, true);
-    else
-        found = walk_bytes(t->root, &key, t->bits_max);
+    if (likely(t->data_bytes == 4)) {
+        found =
+            walk_words(t->root, load_big((const uint8_t *)raw + 4, 4), 0, bpf_load32(raw), false);
+    } else {
+        struct lpm_key key = key_read(raw);
+
+        found = find_wide(t, &key);
+    }
     return found != NULL ? (uint8_t *)found + t->value_at : NULL;
 }
 
