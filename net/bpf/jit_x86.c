@@ -175,7 +175,7 @@ static void pass(struct x86_jit *j)
 size_t bpf_jit_emit(const struct bpf_prog *prog, uint64_t address, uint8_t *out, size_t room,
                     uint32_t *offsets, uint32_t *tail_entry)
 {
-    uint32_t entries[BPF_SUBPROGS_MAX];
+    uint32_t entries[BPF_SUBPROGS_MAX] = { 0 };
     struct x86_jit j = {
         .prog = prog,
         .address = address,

@@ -189,7 +189,7 @@ HOST_EXTRA_programs := $(EFI_HOST) -fshort-wchar
 TEST_bpf_text := net/bpf_text.c kernel/fmt.c
 # eBPF: interpreter, JIT, disassembler
 BPF_ENGINES := net/bpf/interpret.c $(addprefix net/bpf/jit_x86,.c _alu.c _mem.c _call.c) tests/host/fake_bpf_mem.c
-TEST_bpf_isa := $(BPF_ENGINES)
+TEST_bpf_isa := $(BPF_ENGINES) tests/host/bpf_linux.c
 TEST_bpf_calls := $(BPF_ENGINES)
 TEST_bpf_jit := $(filter net/%,$(BPF_ENGINES))
 TEST_bpf_random := $(BPF_ENGINES) tests/host/bpf_shadow.c
