@@ -28,6 +28,16 @@ $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(FUZZ_$$*) tests/host/fakes.c $(wild
 	@clang $(HOST_FLAGS) -fsanitize=fuzzer $(WARN) -Wno-missing-prototypes -Wno-unknown-warning-option \
 	    $(FUZZ_EXTRA_$*) -Itests/fuzz $(filter %.c,$^) -lcmocka -o $@
 
+# eBPF: the object loader. Its seeds are what clang makes, without debugging information for people.
+FUZZ_bpf_object := $(TEST_bpf_object)
+FUZZ_EXTRA_bpf_object := $(HOST_EXTRA_bpf_object)
+BPF_SEEDS := $(BUILD)/fuzz/bpf_object.seeds
+$(BPF_SEEDS): $(BPF_TEST_OBJS)
+	@mkdir -p $@
+	@for object in $^; do llvm-strip -g -o $@/$${object##*/} $$object; done
+	@touch $@
+$(BUILD)/fuzz/fuzz_bpf_object: | $(BPF_SEEDS)
+
 FUZZERS := $(addprefix $(BUILD)/fuzz/fuzz_,$(FUZZ_TARGETS))
 
 fuzz-targets: $(FUZZERS) ## build the fuzz targets
