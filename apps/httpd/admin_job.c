@@ -15,7 +15,12 @@ struct job {
     struct made made;
     struct answer *answer; /* NULL: nobody waits any more */
     const struct admin_page *page;
-    char query[];
+    const char *query;
+    const char *rest; /* of the path */
+    uint8_t *body;    /* of the request; NULL: none */
+    size_t body_len;
+    bool started;  /* it is main context's now, which frees it */
+    char target[]; /* holds both texts */
 };
 
 #define JOB_OF(member_ptr, member)                                                                 \
@@ -54,43 +59,90 @@ static void finish(struct answer *answer, struct job *job, unsigned status)
     conn_kick(conn);
 }
 
+static void free_job(struct job *job)
+{
+    made_free(&job->made);
+    kfree(job->body);
+    kfree(job);
+}
+
 static void run(struct work *work)
 {
     struct job *job = JOB_OF(work, work);
     unsigned status = 200;
 
     if (job->answer != NULL)
-        status = job->page->make(&job->console, job->query);
+        status =
+            job->page->make(&job->console, &(struct admin_request){ .rest = job->rest,
+                                                                    .query = job->query,
+                                                                    .body = job->body,
+                                                                    .body_len = job->body_len });
     net_enter();
     if (job->answer != NULL)
         finish(job->answer, job, status);
-    made_free(&job->made);
-    kfree(job);
+    free_job(job);
     net_leave();
 }
 
-/* The connection did not wait. */
+/* The connection did not wait; its request may not even have been whole. */
 static void gone(struct answer *answer)
 {
     struct job *job = answer->maker;
 
     job->answer = NULL;
+    if (!job->started)
+        free_job(job);
+}
+
+static void start(struct job *job)
+{
+    job->started = true;
+    work_add(&job->work);
+}
+
+static void body_whole(struct answer *answer)
+{
+    struct job *job = answer->maker;
+
+    answer->body_whole = NULL;
+    job->body_len = answer->body_len;
+    start(job);
+}
+
+/* The target, cut into what is behind the page's path and behind '?'; room for the body. */
+static struct job *new_job(const struct http_request *request, const struct admin_page *page)
+{
+    size_t len = request->target_len - strlen("/_/") - strlen(page->path);
+    size_t body = page->body_max > 0 ? request->content_length : 0;
+    struct job *job = kzalloc(sizeof(*job) + len + 1);
+    char *query;
+
+    if (job == NULL)
+        return NULL;
+    if (body > 0 && (job->body = kmalloc(body)) == NULL) {
+        kfree(job);
+        return NULL;
+    }
+    memcpy(job->target, request->target + request->target_len - len, len);
+    job->rest = job->target;
+    query = memchr(job->target, '?', len);
+    job->query = query != NULL ? query + 1 : job->target + len;
+    if (query != NULL)
+        *query = '\0';
+    return job;
 }
 
 const struct response *admin_job_start(struct conn *conn, const struct http_request *request,
                                        const struct admin_page *page)
 {
-    const char *query = memchr(request->target, '?', request->target_len);
-    size_t len = query == NULL ? 0 : (size_t)(request->target + request->target_len - query - 1);
-    struct answer *answer = answer_new(conn);
+    struct answer *answer;
     struct job *job;
 
-    if (answer == NULL)
+    if (request->target_len > ADMIN_TARGET_MAX)
+        return response_for_status(414);
+    answer = answer_new(conn);
+    if (answer == NULL || (job = new_job(request, page)) == NULL)
         return NULL;
-    if (len > ADMIN_QUERY_MAX || (job = kzalloc(sizeof(*job) + len + 1)) == NULL)
-        return len > ADMIN_QUERY_MAX ? response_for_status(414) : NULL;
-    if (len > 0)
-        memcpy(job->query, query + 1, len);
     job->work.run = run;
     job->console = (struct console){ .json = true, .write = write_page };
     job->page = page;
@@ -98,6 +150,11 @@ const struct response *admin_job_start(struct conn *conn, const struct http_requ
     answer->maker = job;
     answer->gone = gone;
     answer->making = true;
-    work_add(&job->work);
+    if (job->body != NULL) {
+        answer->body = job->body;
+        answer->body_whole = body_whole;
+    } else {
+        start(job);
+    }
     return &answer->response;
 }

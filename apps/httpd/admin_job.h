@@ -8,15 +8,23 @@
 #include "conn.h"
 #include <kernel/console.h>
 
-#define ADMIN_QUERY_MAX 2048
+#define ADMIN_TARGET_MAX 2048
+
+/* What is asked of a page. */
+struct admin_request {
+    const char *rest;  /* of the path, behind the page's own, as it was sent */
+    const char *query; /* what stands behind '?', "" without */
+    const uint8_t *body;
+    size_t body_len;
+};
 
 struct admin_page {
-    const char *path; /* below /_/ */
+    const char *path; /* below /_/; with a slash at its end it stands for all that is below, too */
     const char *type; /* Content-Type */
-    /* Write the page; `query` is what stands behind '?', "" without. Returns the status. Main
-     * context, softirqs enabled. */
-    unsigned (*make)(struct console *con, const char *query);
-    bool changes; /* POST with the token; else GET */
+    /* Write the page. Returns the status. Main context, softirqs enabled. */
+    unsigned (*make)(struct console *con, const struct admin_request *request);
+    enum http_method method; /* HTTP_GET (and HEAD); all others change something: with the token */
+    size_t body_max;         /* bytes of the request's body that it takes; 0: none */
 };
 
 /* Have the page made for this connection. NULL: no memory; else conn->answer's response, which is

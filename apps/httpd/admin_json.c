@@ -23,13 +23,13 @@ static int run(struct console *con, const char *name, const char *first, const c
     return console_run(con, argc, argv);
 }
 
-unsigned admin_stats(struct console *con, const char *query)
+unsigned admin_stats(struct console *con, const struct admin_request *request)
 {
     static const char *const commands[] = { "version", "uptime",  "mode",  "cpu",  "interrupts",
                                             "softnet", "softirq", "stats", "http", "hist",
                                             "free",    "offload", "copies" };
 
-    (void)query;
+    (void)request;
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
         console_printf(con, "%s\"%s\":", i == 0 ? "{" : ",\n", commands[i]);
         run(con, commands[i], NULL, NULL);
@@ -38,9 +38,9 @@ unsigned admin_stats(struct console *con, const char *query)
     return 200;
 }
 
-unsigned admin_trace(struct console *con, const char *query)
+unsigned admin_trace(struct console *con, const struct admin_request *request)
 {
-    (void)query;
+    (void)request;
     return run(con, "trace", "show", NULL) == 0 ? 200 : 409;
 }
 
@@ -59,8 +59,9 @@ static unsigned unknown(struct console *con)
     return 400;
 }
 
-unsigned admin_control(struct console *con, const char *query)
+unsigned admin_control(struct console *con, const struct admin_request *request)
 {
+    const char *query = request->query;
     const char *value = strchr(query, '=');
     size_t len = value != NULL ? (size_t)(value - query) : 0;
 

@@ -193,11 +193,11 @@ static void put_hist(struct console *con, const struct hist_entry *e)
     console_printf(con, "tophalf_%s_%s_count %llu\n", e->name, unit, (unsigned long long)h.count);
 }
 
-unsigned admin_metrics(struct console *con, const char *query)
+unsigned admin_metrics(struct console *con, const struct admin_request *request)
 {
     static struct admin_numbers n;
 
-    (void)query;
+    (void)request;
     admin_numbers_read(&n);
     put_metrics(con, &n);
     put_gauge(con, "http_connections", "Connections that are open.", n.http.active);

@@ -36,6 +36,12 @@ struct answer {
     void *maker;
     void (*gone)(struct answer *answer);
     bool making; /* there is not even a head yet */
+
+    /* The request's body, where the maker wants it (body: room for all that was announced), and who
+     * is told when it is whole. NULL: it is read past. */
+    uint8_t *body;
+    size_t body_len;
+    void (*body_whole)(struct answer *answer);
 };
 
 /* An answer for this connection, which is to have no other; NULL: no memory. */

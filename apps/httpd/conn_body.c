@@ -1,7 +1,8 @@
 /*
- * Request bodies. None is of use here: they are read past, so that the next request on the
- * connection is found, and only then the request is answered, for a body may yet prove to be none
- * (a bad chunk). What is too long for that is not read at all: the answer ends the connection.
+ * Request bodies. But for what some pages of the admin area take (answer->body), none is of use here:
+ * they are read past, so that the next request on the connection is found, and only then the request
+ * is answered, for a body may yet prove to be none (a bad chunk). What is too long for that is not
+ * read at all: the answer ends the connection.
  */
 #include "admin.h"
 #include "conn.h"
@@ -30,6 +31,10 @@ static bool say_continue(struct conn *conn)
 /* The body is here, or will not be looked at: answer. */
 static void conn_body_ends(struct conn *conn)
 {
+    struct answer *answer = conn->answer;
+
+    if (answer != NULL && answer->body_whole != NULL)
+        answer->body_whole(answer);
     if (admin_is_making(conn))
         conn_enter(conn, CONN_MAKING);
     else
@@ -95,6 +100,9 @@ void conn_skip_body(struct conn *conn)
         return;
     }
     n = MIN(conn->body_left, (uint64_t)conn->in->tot_len);
+    if (conn->answer != NULL && conn->answer->body != NULL)
+        conn->answer->body_len += pbuf_copy_partial(
+            conn->in, conn->answer->body + conn->answer->body_len, (u16_t)n, 0);
     conn->moved += n;
     conn->body_left -= n;
     conn_consume(conn, n);

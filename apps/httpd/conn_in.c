@@ -88,6 +88,11 @@ static enum response_persistence persistence(const struct conn *conn,
     return request->minor == 0 ? RESPONSE_KEEP_HTTP10 : RESPONSE_KEEP;
 }
 
+static RARE bool is_wanted(const struct conn *conn, const struct http_request *request)
+{
+    return is_to_discard(request) || (conn->answer != NULL && conn->answer->body != NULL);
+}
+
 static void conn_request(struct conn *conn, const struct http_request *request)
 {
     const struct response *response;
@@ -97,7 +102,7 @@ static void conn_request(struct conn *conn, const struct http_request *request)
     response = find_response(conn, request);
     conn_set_response(conn, response, persistence(conn, request), request->method != HTTP_HEAD);
     if (unlikely(request->chunked || request->content_length > 0))
-        conn_expect_body(conn, request, is_to_discard(request));
+        conn_expect_body(conn, request, is_wanted(conn, request));
     else if (unlikely(admin_is_making(conn)))
         conn_enter(conn, CONN_MAKING);
     else

@@ -75,7 +75,7 @@ static enum http_method which_method(const char *name, size_t len)
         enum http_method method;
     } known[] = {
         { "GET", HTTP_GET },       { "HEAD", HTTP_HEAD },   { "OPTIONS", HTTP_OPTIONS },
-        { "POST", HTTP_POST },     { "PUT", HTTP_KNOWN },   { "DELETE", HTTP_KNOWN },
+        { "POST", HTTP_POST },     { "PUT", HTTP_KNOWN },   { "DELETE", HTTP_DELETE },
         { "CONNECT", HTTP_KNOWN }, { "TRACE", HTTP_KNOWN }, { "PATCH", HTTP_KNOWN },
     };
 

@@ -26,7 +26,8 @@ enum http_method {
     HTTP_HEAD,
     HTTP_OPTIONS,
     HTTP_POST,
-    HTTP_KNOWN, /* PUT, DELETE, PATCH, TRACE, CONNECT: 405 wherever they are sent */
+    HTTP_DELETE,
+    HTTP_KNOWN, /* PUT, PATCH, TRACE, CONNECT: 405 wherever they are sent */
 };
 
 /* Fields that are noted where they stand, for whoever wants them. */

@@ -164,7 +164,7 @@ static const struct {
     enum http_method method;
 } registered[] = {
     { "GET", HTTP_GET },         { "HEAD", HTTP_HEAD },     { "POST", HTTP_POST },
-    { "OPTIONS", HTTP_OPTIONS }, { "PUT", HTTP_KNOWN },     { "DELETE", HTTP_KNOWN },
+    { "OPTIONS", HTTP_OPTIONS }, { "PUT", HTTP_KNOWN },     { "DELETE", HTTP_DELETE },
     { "PATCH", HTTP_KNOWN },     { "CONNECT", HTTP_KNOWN }, { "TRACE", HTTP_KNOWN }
 };
 

@@ -98,7 +98,7 @@ static void test_request_line(void **state)
     assert_int_equal(accepts("POST / HTTP/1.1\r\n" H "\r\n").method, HTTP_POST);
     assert_int_equal(accepts("OPTIONS / HTTP/1.1\r\n" H "\r\n").method, HTTP_OPTIONS);
     assert_int_equal(accepts("PUT / HTTP/1.1\r\n" H "\r\n").method, HTTP_KNOWN);
-    assert_int_equal(accepts("DELETE / HTTP/1.1\r\n" H "\r\n").method, HTTP_KNOWN);
+    assert_int_equal(accepts("DELETE / HTTP/1.1\r\n" H "\r\n").method, HTTP_DELETE);
     assert_int_equal(accepts("PATCH / HTTP/1.1\r\n" H "\r\n").method, HTTP_KNOWN);
     assert_int_equal(accepts("TRACE / HTTP/1.1\r\n" H "\r\n").method, HTTP_KNOWN);
     assert_int_equal(accepts("BREW / HTTP/1.1\r\n" H "\r\n").method, HTTP_OTHER);
