@@ -1,5 +1,6 @@
-"""Every limit of docs/http.md, set in tophalf.cfg to something small: what is at it, and what is beyond.
-What the limits do in detail is in the host tests; here each key is seen to be heard.
+"""The limits of docs/http.md, set in tophalf.cfg to something small: what is at it, and what is beyond.
+What they do in detail is in the host tests; here each key is seen to be heard (http_max_connections:
+test_http.py).
 """
 
 import contextlib
