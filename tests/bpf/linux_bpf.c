@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 static int bpf_call(enum bpf_cmd command, union bpf_attr *attr)
@@ -40,6 +41,13 @@ bool linux_bpf_usable(const char **why)
     }
     *why = result < 0 ? strerror(-result) : NULL;
     return result >= 0 && run.retval == XDP_PASS;
+}
+
+const char *linux_release(void)
+{
+    static struct utsname name;
+
+    return uname(&name) == 0 ? name.release : "";
 }
 
 int linux_map_create(uint32_t type, uint32_t key_size, uint32_t value_size, uint32_t max_entries,

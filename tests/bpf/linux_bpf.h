@@ -12,6 +12,9 @@
 /* May this process load XDP programs and run them? False: *why, in words. */
 bool linux_bpf_usable(const char **why);
 
+/* "6.18.44" */
+const char *linux_release(void);
+
 int linux_map_create(uint32_t type, uint32_t key_size, uint32_t value_size, uint32_t max_entries,
                      uint32_t flags);
 int linux_map_freeze(int map);

@@ -6,6 +6,8 @@
 
 struct oracle_state {
     bool with_linux, linux_only, verbose;
+    bool other_release; /* than the one that the table is of: its verdicts may differ */
+    unsigned differs;   /* rows of which they do */
     unsigned passed, failed;
     unsigned asked;    /* programs that Linux was given */
     unsigned compared; /* runs of ours whose outcome was held against Linux's */
