@@ -28,7 +28,7 @@ static BOOLEAN copy_name(char out[BOOT_PROGRAM_NAME_MAX + 1], const CHAR16 *name
     UINTN len = 0;
     BOOLEAN whole = TRUE;
 
-    for (; name[len] != 0 && len < BOOT_PROGRAM_NAME_MAX; len++) {
+    for (; len < BOOT_PROGRAM_NAME_MAX && name[len] != 0; len++) {
         out[len] = is_printable(name[len]) ? (char)name[len] : '?';
         whole &= is_printable(name[len]);
     }

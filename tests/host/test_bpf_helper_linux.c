@@ -274,7 +274,13 @@ static void test_bounds(void **state)
             }
         }
     }
-    end(0x415c622c4af3bc23ull);
+    for (int32_t d = -5; d <= 5; d++) { /* metadata moves along, and takes room */
+        const struct step steps[2] = { { BPF_FUNC_xdp_adjust_meta, -64, 4 },
+                                       { BPF_FUNC_xdp_adjust_head, -152 + d, 4 } };
+
+        check_steps(steps, 2, 100);
+    }
+    end(0xc2d64b2cf7e3ea5aull);
 }
 
 /* ---- Formats of trace_printk: which are taken, and how long the message is ---- */

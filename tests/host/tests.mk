@@ -135,7 +135,7 @@ HOST_EXTRA_echo := $(HOST_EXTRA_httpd)
 $(BUILD)/host/test_httpd $(BUILD)/host/test_echo $(BUILD)/host/test_trace_text: $(LWIP_STAMP)
 
 # eBPF: maps and helpers
-BPF_MAP_TEST := $(addprefix net/bpf/,map.c map_array.c map_hash.c map_lpm.c map_prog.c map_dev.c map_xsk.c \
+BPF_MAP_TEST := $(addprefix net/bpf/,map.c map_array.c map_hash.c map_lpm.c map_lpm_edit.c map_prog.c map_dev.c map_xsk.c \
               map_ring.c registry.c) tests/host/fake_bpf.c tests/host/fake_bpf_mem.c
 BPF_HELPERS := $(addprefix net/bpf/,helper.c helper_map.c helper_packet.c helper_redirect.c helper_event.c \
                  helper_system.c helper_format.c helper_proto.c) kernel/fmt.c $(BPF_MAP_TEST)

@@ -34,11 +34,11 @@ def pack(folder, out):
     return out
 
 
-def make(out, kernel=None, config=None, site=None):
+def make(out, kernel=None, config=None, site=None, programs=()):
     """mkimage.sh with the built files where no others are given."""
     built = qemu.BUILD
     return script("mkimage.sh", out, built / "BOOTX64.EFI", kernel or built / "kernel.elf",
-                  config or qemu.TOP / "boot/tophalf.cfg", site or built / "site.tar")
+                  config or qemu.TOP / "boot/tophalf.cfg", site or built / "site.tar", *programs)
 
 
 # ------------------------------------------------------------ site.tar
@@ -119,6 +119,23 @@ def test_image_is_small_reproducible_and_holds_the_files(tmp_path):
     content = sum(file.stat().st_size for file in files.values())
     assert images[0].stat().st_size <= content * 1.1 + (5 << 20)
     assert sorted(os.listdir(tmp_path)) == ["1.img", "2.img", "copy.img"]
+
+
+def test_programs_go_into_a_folder(tmp_path):
+    programs = [tmp_path / "a.o", tmp_path / "b.o"]
+    for program in programs:
+        program.write_bytes(os.urandom(200000))
+    images = [tmp_path / "1.img", tmp_path / "2.img"]
+    for image in images:
+        time.sleep(2 * images.index(image) + 0.1)
+        done = make(image, programs=programs)
+        assert done.returncode == 0, done.stderr
+    assert images[0].read_bytes() == images[1].read_bytes()
+    volume = qemu.Volume(tmp_path / "copy.img", images[0])
+    for program in programs:
+        assert volume.read(f"xdp/{program.name}") == program.read_bytes()
+    done = make(tmp_path / "3.img", programs=[tmp_path / "nowhere.o"])
+    assert done.returncode != 0 and "nowhere.o is missing" in done.stderr
 
 
 @pytest.mark.parametrize("mib", [3, 15, 40])

@@ -311,25 +311,60 @@ def test_swapped_under_load_nothing_is_lost(guest):
 
 # ------------------------------------------------------------ the card
 
-def test_the_card_is_told_and_told_again(program, tmp_path):
-    """TCP over a tap, whose frames come put together and with no checksum; a program that lets all
-    pass must not notice, and nothing may be led past it."""
+def offloads(guest):
+    return {o["name"]: o for o in guest.console_json("offload")["offloads"]}
+
+
+def upload(link, size):
+    """POST so many bytes; the status that comes back when all have arrived."""
+    with link.connect() as client:
+        client.sendall(f"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n".encode())
+        client.sendall(bytes(size))
+        return client.recv(1 << 16).split()[1]
+
+
+def test_the_card_is_told_and_told_again(program, lossy_program):
+    """TCP over a tap, which comes put together and without checksums. While a program is attached
+    frames come whole instead, it sees each of them, and attaching and detaching in the middle of
+    uploads harms none; so also over a reset of the card."""
     with links.Link("whole") as link, \
-            qemu.Guest(cfg=f"ip = {links.GUEST_IP}/24\nfault = on\n", net=link.plug,
+            qemu.Guest(cfg=f"ip = {links.GUEST_IP}/24\nfault = on\nhttp_discard = /upload\n", net=link.plug,
                        files={"xdp/hook.o": program}) as guest:
+        link.lead_to_host(lossy_program)
         guest.wait_prompt()
-        offloads = lambda: {o["name"]: o for o in guest.console_json("offload")["offloads"]}
-        assert offloads()["guest_tso4"]["negotiated"], offloads()
+        assert upload(link, 1 << 20) == b"200"
+        before = nic(guest)
+        assert before["rx_queue_0_merged"] > 10 and before["rx_queue_0_csum_ok"] > 10
+
         guest.console("xdp load hook prog pass_all")
-        assert offloads()["guest_tso4"]["suspended"] and offloads()["guest_csum"]["suspended"]
-        assert not offloads()["csum"]["suspended"]
+        rows = offloads(guest)
+        assert rows["guest_tso4"]["suspended"] and rows["guest_csum"]["suspended"]
+        assert not rows["csum"]["suspended"] and not rows["mrg_rxbuf"]["suspended"]
+        started = nic(guest)
+        assert upload(link, 1 << 20) == b"200"
+        after = nic(guest)
+        assert after["rx_queue_0_merged"] == started["rx_queue_0_merged"]
+        assert after["rx_queue_0_xdp_packets"] - started["rx_queue_0_xdp_packets"] > 700
+        assert after["rx_queue_0_drop_checksum"] == 0 and after["rx_queue_0_xdp_frags_drop"] == 0
+
+        answers = []
+        uploading = threading.Thread(target=lambda: answers.extend(upload(link, 4 << 20) for _ in range(3)))
+        uploading.start()
+        while uploading.is_alive():
+            guest.console("xdp unload")
+            guest.console("xdp load hook prog pass_all")
+        uploading.join()
+        assert answers == [b"200"] * 3
+
         guest.console("fault nic-broken")
-        guest.console("uptime")
-        assert offloads()["guest_tso4"]["suspended"]
-        assert nic(guest)["device_resets"] == 1
+        assert upload(link, 1 << 20) == b"200"
+        assert offloads(guest)["guest_tso4"]["suspended"]
+        last = nic(guest)
+        assert last["device_resets"] == 1
         guest.console("xdp unload")
-        assert not offloads()["guest_tso4"]["suspended"]
-        guest.console("xdp load hook prog pass_all")
+        assert not offloads(guest)["guest_tso4"]["suspended"]
+        assert upload(link, 1 << 20) == b"200"
+        assert nic(guest)["rx_queue_0_merged"] > last["rx_queue_0_merged"] + 10
 
 
 def test_refused_where_the_card_can_not_be_told(program):
