@@ -41,6 +41,15 @@ $(LWIP_STAMP): scripts/fetch-lwip.sh | deps-build
 	@scripts/fetch-lwip.sh $(abspath $(LWIP))
 	@touch $@
 
+# JSON is read by jsmn, one header of Debian's libjsmn-dev.
+JSMN := $(BUILD)/jsmn/jsmn.h
+JSMN_SHA256 := 1ed6154dedf009212a08a397e9c4ed50a0ce31d5a8301bb294e137ae3188c13b
+$(JSMN): | deps-build
+	@mkdir -p $(@D)
+	@echo "$(JSMN_SHA256)  /usr/include/jsmn.h" | sha256sum --status -c || \
+	    { echo "jsmn.h of libjsmn-dev is not the pinned one ($(JSMN_SHA256))" >&2; exit 1; }
+	@cp /usr/include/jsmn.h $@
+
 # ---------------------------------------------------------------- kernel
 # Freestanding, no red zone (interrupts arrive on the running stack), general registers only
 # (no SSE state to save), frame pointers (backtraces). -fbuiltin: small memcpys become moves. Loops
@@ -66,7 +75,7 @@ OPT  := -O2
 BPF_HOT := $(addprefix net/bpf/,interpret.c map_array.c map_hash.c map_lpm.c helper_map.c helper_packet.c \
                helper_redirect.c)
 COLD := $(wildcard */cmd_*.c apps/*/cmd_*.c apps/httpd/admin*.c) \
-        $(addprefix apps/httpd/,access_log.c answer.c conn_body.c http_chunked.c http_conditional.c \
+        $(addprefix apps/httpd/,access_log.c answer.c conn_body.c map_json.c http_chunked.c http_conditional.c \
             http_date.c http_encoding.c http_path.c http_query.c http_range.c httpd.c made.c mime.c \
             clients.c site_build.c site_cache.c) \
         $(addprefix kernel/,acpi.c acpi_init.c aml.c backtrace.c boot.c buddy.c calibrate.c \
@@ -87,7 +96,7 @@ COLD_LWIP := $(addprefix core/,init.c def.c netif.c raw.c stats.c ipv4/acd.c ipv
 INC_kernel  := -Ikernel/libc/include -Ikernel/include -Iboot/include
 INC_drivers := $(INC_kernel) -Idrivers/include
 INC_net     := $(INC_drivers) -Inet/include -Inet/port -I$(LWIP)/src/include
-INC_apps    := $(INC_net) -Iapps/include
+INC_apps    := $(INC_net) -Iapps/include -isystem $(BUILD)/jsmn
 
 SRC_kernel  := $(wildcard kernel/*.c kernel/*.S kernel/libc/*.c) boot/cfg.c
 SRC_drivers := $(wildcard drivers/*.c)
@@ -141,6 +150,8 @@ $(K)/lwip/%.o: $(LWIP_STAMP) $(FLAGS_STAMP) | deps-build
 	@mkdir -p $(@D)
 	@echo "  CC      lwip/$*"
 	@$(CC) $(KFLAGS) $(INC_net) -MMD -MP -c $(LWIP)/src/$* -o $@
+
+$(K)/apps/httpd/map_json.c.o: $(JSMN)
 
 -include $(KERNEL_OBJS:.o=.d)
 

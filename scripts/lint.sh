@@ -31,7 +31,7 @@ mapfile -t kernel_files < <(tracked 'kernel/*.c' 'drivers/*.c' 'net/*.c' 'apps/*
     boot/cfg.c boot/ustar.c)
 
 includes=(-Ikernel/libc/include -Ikernel/include -Iboot/include -Idrivers/include -Inet/include
-    -Inet/port -Iapps/include -I"$BUILD/lwip/src/include")
+    -Inet/port -Iapps/include -I"$BUILD/lwip/src/include" -I"$BUILD/jsmn")
 defines=(-DTOPHALF_VERSION='"lint"' -DTOPHALF_APP='"httpd"')
 
 whitespace() { # trailing blanks, tabs in C, missing last newline

@@ -8,8 +8,8 @@ set -eu
 
 # Debian packages, and for machines without dpkg the commands and files that stand for them.
 BUILD_PACKAGES="gcc binutils libc6-dev make git gnu-efi mtools gdisk dosfstools tar xz-utils media-types
-    ca-certificates"
-BUILD_NEEDS="gcc make git mformat mcopy sgdisk mkfs.fat tar xz sha256sum /usr/include/efi/efi.h"
+    ca-certificates libjsmn-dev"
+BUILD_NEEDS="gcc make git mformat mcopy sgdisk mkfs.fat tar xz sha256sum /usr/include/efi/efi.h /usr/include/jsmn.h"
 RUN_PACKAGES="qemu-system-x86 ovmf"
 RUN_NEEDS="qemu-system-x86_64"
 XDP_PACKAGES="clang libbpf-dev linux-libc-dev gcc"

@@ -16,6 +16,26 @@ unsigned admin_control(struct console *con, const struct admin_request *request)
 #define ADMIN_METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 unsigned admin_metrics(struct console *con, const struct admin_request *request);
 
+/* XDP programs: what is attached (as `xdp list -j`); an object, which is verified and attached in
+ * its place, as ?name= (and &prog=); nothing in its place. */
+#define ADMIN_XDP_BYTES_MAX (1u << 20)
+unsigned admin_xdp_show(struct console *con, const struct admin_request *request);
+unsigned admin_xdp_load(struct console *con, const struct admin_request *request);
+unsigned admin_xdp_unload(struct console *con, const struct admin_request *request);
+
+/* Their maps: all of them (`map list -j`); one's entries (`map dump NAME -j`); entries to be
+ * written, in JSON (map_json.h); an entry away, ?key=. */
+#define ADMIN_MAP_BYTES_MAX (64u << 10)
+unsigned admin_maps_list(struct console *con, const struct admin_request *request);
+unsigned admin_map_show(struct console *con, const struct admin_request *request);
+unsigned admin_map_write(struct console *con, const struct admin_request *request);
+unsigned admin_map_delete(struct console *con, const struct admin_request *request);
+
+/* Bottom half: what a program sends out by a ringbuf or a perf_event_array, as it comes:
+ * maps/NAME/events. */
+bool admin_is_map_events(const char *path, size_t len);
+const struct response *admin_map_events(struct conn *conn, const struct http_request *request);
+
 /* Bottom half: a stream of Server-Sent Events, one a second. */
 const struct response *admin_events(struct conn *conn, const struct http_request *request);
 

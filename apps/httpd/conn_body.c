@@ -1,8 +1,8 @@
 /*
- * Request bodies. But for what some pages of the admin area take (answer->body), none is of use here:
- * they are read past, so that the next request on the connection is found, and only then the request
- * is answered, for a body may yet prove to be none (a bad chunk). What is too long for that is not
- * read at all: the answer ends the connection.
+ * Request bodies. But for what some pages of the admin area take (answer->body), none is of use
+ * here: they are read past, so that the next request on the connection is found, and only then the
+ * request is answered, for a body may yet prove to be none (a bad chunk). What is too long for that
+ * is not read at all: the answer ends the connection.
  */
 #include "admin.h"
 #include "conn.h"
@@ -101,8 +101,8 @@ void conn_skip_body(struct conn *conn)
     }
     n = MIN(conn->body_left, (uint64_t)conn->in->tot_len);
     if (conn->answer != NULL && conn->answer->body != NULL)
-        conn->answer->body_len += pbuf_copy_partial(
-            conn->in, conn->answer->body + conn->answer->body_len, (u16_t)n, 0);
+        conn->answer->body_len +=
+            pbuf_copy_partial(conn->in, conn->answer->body + conn->answer->body_len, (u16_t)n, 0);
     conn->moved += n;
     conn->body_left -= n;
     conn_consume(conn, n);

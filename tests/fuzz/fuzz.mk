@@ -16,6 +16,7 @@ FUZZ_httpd := $(TEST_httpd)
 FUZZ_EXTRA_httpd := $(HOST_EXTRA_httpd)
 FUZZ_EXTRA_site := -D_GNU_SOURCE
 FUZZ_kv := $(TEST_kv)
+FUZZ_map_json := $(TEST_map_json)
 $(BUILD)/fuzz/fuzz_httpd: $(LWIP_STAMP)
 
 # eBPF: interpreter and JIT

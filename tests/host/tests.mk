@@ -156,6 +156,7 @@ LWIP_INCLUDES := -Inet/port -I$(LWIP)/src/include
 TEST_xsk := net/xsk.c drivers/pktbuf.c tests/host/fake_capture.c tests/host/fake_kmalloc.c
 HOST_EXTRA_xsk := $(LWIP_INCLUDES)
 $(BUILD)/host/test_xsk: $(LWIP_STAMP)
+TEST_map_json := apps/httpd/map_json.c
 BPF_MAPS := $(wildcard net/bpf/map*.c) net/bpf/registry.c tests/host/fake_bpf_mem.c
 TEST_kv := apps/kv/kv_proto.c apps/kv/kv_store.c kernel/fmt.c $(BPF_MAPS)
 
