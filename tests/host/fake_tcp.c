@@ -120,6 +120,25 @@ u16_t pbuf_clen(const struct pbuf *p)
     return n;
 }
 
+u16_t pbuf_copy_partial(const struct pbuf *p, void *data, u16_t len, u16_t offset)
+{
+    u16_t copied = 0;
+
+    for (; p != NULL && copied < len; p = p->next) {
+        u16_t n;
+
+        if (offset >= p->len) {
+            offset = (u16_t)(offset - p->len);
+            continue;
+        }
+        n = (u16_t)(p->len - offset < len - copied ? p->len - offset : len - copied);
+        memcpy((char *)data + copied, (const char *)p->payload + offset, n);
+        copied = (u16_t)(copied + n);
+        offset = 0;
+    }
+    return copied;
+}
+
 struct pbuf *pbuf_free_header(struct pbuf *q, u16_t size)
 {
     while (size > 0) {

@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include "fake_kmalloc.h"
+#include "fake_admin.h"
 #include "fake_tcp.h"
 #include "fakes.h"
 #include "tar.h"
@@ -694,6 +695,50 @@ static void test_bodies_to_discard(void **state)
     answers("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab", 405, false);
 }
 
+/* A page that wants the body gets all of it, however it is cut, and is told where it never came. */
+static void test_bodies_that_are_taken(void **state)
+{
+    static const char head[] = "POST /_/take HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n";
+    static const char all[] = "POST /_/take HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n"
+                              "hello, world" GET("/a.txt");
+    struct peer *peer;
+    size_t len;
+    const char *text;
+
+    (void)state;
+    fake_admin_takes = true;
+    fake_admin_whole = fake_admin_gone = 0;
+    for (size_t cut = 1; cut < sizeof(all) - 1; cut++) {
+        fake_admin_body[0] = '\0';
+        peer = peer_connect(SND_BUF);
+        peer_send(peer, all, cut, 1);
+        peer_send(peer, all + cut, sizeof(all) - 1 - cut, 3);
+        peer_ack_all(peer);
+        assert_string_equal(fake_admin_body, "hello, world");
+        text = peer_received(peer, &len);
+        assert_int_equal(next_answer(&text, &len, false).status, 200);
+        assert_int_equal(next_answer(&text, &len, false).body_len, 5);
+        leave(peer);
+    }
+    assert_int_equal(fake_admin_whole, sizeof(all) - 2);
+    assert_int_equal(fake_admin_gone, 0);
+    for (size_t some = 0; some < 12; some++) {
+        peer = peer_connect(SND_BUF);
+        peer_send_text(peer, head);
+        if (some > 0)
+            peer_send(peer, "hello, world", some, 1);
+        if (some % 2 == 0) {
+            peer_reset(peer);
+            peer_free(peer);
+        } else {
+            leave(peer); /* a FIN before the body's end */
+        }
+    }
+    assert_int_equal(fake_admin_whole, sizeof(all) - 2);
+    assert_int_equal(fake_admin_gone, 12);
+    fake_admin_takes = false;
+}
+
 /* ---------------------------------------------------------------- windows and memory */
 
 static void test_slow_windows(void **state)
@@ -1107,6 +1152,7 @@ int main(void)
         TEST(test_bodies_are_skipped),
         TEST(test_bodies_that_close),
         TEST(test_bodies_to_discard),
+        TEST(test_bodies_that_are_taken),
         TEST(test_slow_windows),
         TEST(test_every_write_fails),
         TEST(test_memory_comes_back_late),
