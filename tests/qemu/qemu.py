@@ -432,11 +432,11 @@ class Guest:
 
     # ------------------------------------------------------------ the web server
 
-    def get(self, path="/", seconds=REPLY_SECONDS, method="GET", headers=None):
+    def get(self, path="/", seconds=REPLY_SECONDS, method="GET", headers=None, body=None):
         """One request on a connection of its own: (status, headers, body)."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         try:
-            connection.request(method, path, headers=headers or {})
+            connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
             return answer.status, dict(answer.getheaders()), answer.read()
         finally:
