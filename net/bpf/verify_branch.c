@@ -222,6 +222,10 @@ static void refine_less(struct verify_reg *a, struct verify_reg *b, bool is32, b
         b->u32_min = MAX(b->u32_min, a->u32_min + (uint32_t)less);
     } else {
         a->umax = MIN(a->umax, b->umax - (uint64_t)less);
+        /* Linux forgets a signed end when the range crosses 0 here. We would know better, but take
+         * nothing that it does not. */
+        if (a->smin < 0 && a->smax >= 0 && (uint64_t)a->smax < a->umax && (int64_t)a->umax >= 0)
+            a->smax = (int64_t)a->umax;
         b->umin = MAX(b->umin, a->umin + (uint64_t)less);
     }
 }

@@ -361,8 +361,11 @@ static void follow(struct verify_env *env, uint32_t *stack, uint8_t *ways)
         unsigned count = 0;
         if (insn->code == (BPF_JMP | BPF_EXIT))
             continue;
-        if (is_jump(insn))
+        if (is_jump(insn)) {
             next[count++] = (uint32_t)verify_jump_target(insn, at);
+            /* Where ways part is a good place too: what decides has just been computed */
+            env->info[at].meets |= BPF_OP(insn->code) != BPF_JA;
+        }
         if (insn->code != (BPF_JMP | BPF_JA) && insn->code != (BPF_JMP32 | BPF_JA))
             next[count++] = at + (env->info[at].second ? 1 : insn->code == BPF_LD_IMM64 ? 2 : 1);
         if (is_call_of_ours(insn)) {
