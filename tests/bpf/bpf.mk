@@ -4,7 +4,7 @@
 BPF_SECONDS ?= 20
 ORACLE_SOURCES := $(wildcard tests/bpf/*.c) \
                   $(sort $(BPF_HELPERS) $(BPF_ENGINES) $(wildcard net/bpf/verify*.c) net/bpf/tnum.c \
-                         net/bpf/log.c net/bpf/disasm.c tests/host/fake_fib.c tests/host/fakes.c)
+                         $(BPF_LOADER) net/bpf/disasm.c tests/host/fake_fib.c tests/host/fakes.c)
 ORACLE_OBJS := $(patsubst %.c,$(H)/oracle/%.o,$(ORACLE_SOURCES))
 
 $(H)/oracle/%.o: %.c | deps-test
@@ -13,10 +13,11 @@ $(H)/oracle/%.o: %.c | deps-test
 
 $(H)/bpf_oracle: $(ORACLE_OBJS)
 	@echo "  HOSTCC  $@"
-	@$(HOSTCC) $(HOST_FLAGS) $^ -o $@
+	@$(HOSTCC) $(HOST_FLAGS) -Wl$(comma)--wrap=bpf_verify $^ -o $@
 
-check-bpf: $(H)/bpf_oracle ## our eBPF against Linux's: hand-made cases, and random ones for BPF_SECONDS (20)
-	@$< --seconds $(BPF_SECONDS)
+ORACLE_OBJECTS := $(filter-out $(BPF_OBJECTS)/refused-%,$(BPF_TEST_OBJS)) $(BPF_APP_OBJS)
+check-bpf: $(H)/bpf_oracle $(ORACLE_OBJECTS) ## our eBPF against Linux's: hand-made cases, and random ones for BPF_SECONDS (20)
+	@$< --seconds $(BPF_SECONDS) --objects $(ORACLE_OBJECTS)
 
 .PHONY: check-bpf
 -include $(ORACLE_OBJS:.o=.d)

@@ -297,8 +297,20 @@ static void bytes(struct generator *g)
     generate_after_call(g);
 }
 
+static void tail_call(struct generator *g)
+{
+    EMIT(g, MOV(R1, REG_CTX), MAP(R2, M_PROGS), MOVI(R3, generate_below(g, WORLD_ENTRIES + 1)),
+         CALL(tail_call));
+    generate_after_call(g);
+    generate_set(g, R0, UNSET);
+}
+
 void generate_helper(struct generator *g)
 {
+    if (generate_one_in(g, 40)) {
+        tail_call(g);
+        return;
+    }
     switch (generate_below(g, 8)) {
     case 0:
     case 1:

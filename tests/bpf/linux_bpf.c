@@ -105,7 +105,7 @@ struct functions {
 
 static bool functions_find(const struct bpf_insn *insns, uint32_t count, struct functions *found)
 {
-    bool starts[256] = { true }, tail_calls = false;
+    bool starts[4096] = { true }, tail_calls = false;
 
     memset(found, 0, sizeof(*found));
     if (count > sizeof(starts))

@@ -248,42 +248,67 @@ static unsigned long number(const char *text)
     return n;
 }
 
-int main(int argc, char **argv)
-{
-    struct generate_options options = { .seed = 0, .count = 0, .seconds = 20 };
-    const char *filter = NULL, *why = NULL;
-    bool seeded = false; /* then only the generator */
+struct arguments {
+    struct generate_options generate;
+    const char *filter; /* hand-made cases of that name */
+    bool seeded;        /* only the generator */
+    char *const *objects;
+    int object_count;
+};
 
-    options.seed = (uint64_t)time(NULL);
+static bool arguments_read(int argc, char **argv, struct arguments *a)
+{
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--verbose") == 0)
+        const char *value = argv[i + 1]; /* NULL behind the last one */
+
+        if (strcmp(argv[i], "--verbose") == 0) {
             oracle.verbose = true;
-        else if (strcmp(argv[i], "--linux-only") == 0)
+        } else if (strcmp(argv[i], "--linux-only") == 0) {
             oracle.linux_only = true;
-        else if (strcmp(argv[i], "--seed") == 0)
-            options.seed = number(argv[++i]), seeded = true;
-        else if (strcmp(argv[i], "--count") == 0)
-            options.count = number(argv[++i]);
-        else if (strcmp(argv[i], "--seconds") == 0)
-            options.seconds = number(argv[++i]);
-        else if (strcmp(argv[i], "--case") == 0)
-            filter = argv[++i];
-        else {
-            fprintf(stderr, "bpf_oracle: what is %s?\n", argv[i]);
-            return 2;
+        } else if (strcmp(argv[i], "--objects") == 0) {
+            a->objects = argv + i + 1;
+            a->object_count = argc - i - 1;
+            return true;
+        } else {
+            if (strcmp(argv[i], "--seed") == 0) {
+                a->generate.seed = number(value);
+                a->seeded = true;
+            } else if (strcmp(argv[i], "--count") == 0) {
+                a->generate.count = number(value);
+            } else if (strcmp(argv[i], "--seconds") == 0) {
+                a->generate.seconds = number(value);
+            } else if (strcmp(argv[i], "--case") == 0 && value != NULL) {
+                a->filter = value;
+            } else {
+                fprintf(stderr, "bpf_oracle: what is %s?\n", argv[i]);
+                return false;
+            }
+            i++;
         }
     }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments = { .generate = { .seed = (uint64_t)time(NULL), .seconds = 20 } };
+    const char *why = NULL;
+
+    if (!arguments_read(argc, argv, &arguments))
+        return 2;
     setvbuf(stdout, NULL, _IOLBF, 0);
     oracle_watch();
     oracle.with_linux = world_linux_open(&why);
+    oracle.other_release = strncmp(linux_release(), TABLE_RELEASE, strlen(TABLE_RELEASE)) != 0;
     if (!oracle.with_linux)
         printf("LINUX WAS NOT ASKED (bpf(2): %s): its answers are those that the table records\n",
                why);
-    oracle.other_release = strncmp(linux_release(), TABLE_RELEASE, strlen(TABLE_RELEASE)) != 0;
-    if (!seeded)
-        check_tables(filter);
-    if (filter == NULL)
-        generate_run(&options);
+    if (!arguments.seeded)
+        check_tables(arguments.filter);
+    if (arguments.object_count > 0)
+        oracle_check_objects(arguments.objects, arguments.object_count);
+    if (arguments.filter == NULL)
+        generate_run(&arguments.generate);
     report();
     printf("%u passed, %u failed\n", oracle.passed, oracle.failed);
     return oracle.failed != 0;

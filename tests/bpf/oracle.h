@@ -21,6 +21,9 @@ extern struct oracle_state oracle;
 /* Name what was being run when a signal or a sanitizer ends the process. */
 void oracle_watch(void);
 
+/* Compiled objects: objects.c */
+void oracle_check_objects(char *const *paths, int count);
+
 extern const struct oracle_table table_alu, table_jmp, table_stack, table_ctx, table_packet,
     table_range, table_maps, table_calls, table_helpers, table_loops, table_invalid;
 
