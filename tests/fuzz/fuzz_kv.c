@@ -23,6 +23,13 @@ bool bpf_ifindex_known(uint32_t ifindex)
     return false;
 }
 
+bool xsk_is_open(uint32_t id);
+bool xsk_is_open(uint32_t id)
+{
+    (void)id;
+    return false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static bool open;

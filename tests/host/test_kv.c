@@ -6,6 +6,7 @@
 #include <kernel/rand.h>
 #include <kernel/time.h>
 #include <net/bpf_map.h>
+#include <net/xsk.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,6 +25,12 @@ void rand_bytes(void *out, size_t len)
 bool bpf_ifindex_known(uint32_t ifindex)
 {
     (void)ifindex;
+    return false;
+}
+
+bool xsk_is_open(uint32_t id)
+{
+    (void)id;
     return false;
 }
 
