@@ -228,6 +228,7 @@ include bench/bench.mk
 include tests/host/tests.mk
 include tests/fuzz/fuzz.mk
 include tests/lwip.mk
+include tests/bpf/bpf.mk
 
 .PHONY: test check check-qemu check-lwip lint format clean help
 test: ## everything: host unit tests, lwIP's own, QEMU tests, lint
@@ -249,4 +250,4 @@ clean: ## remove the build folder (the download cache stays)
 help: ## this list
 	@echo "make TARGET [APP=$(subst $() ,|,$(APPS))] [SITE=dir] [CONFIG=file] [PORT=8080] [GUEST_PORT=80]"
 	@echo "            [XDP=dir] [MEM=256M] [ACCEL=tcg|kvm] [CROSS_COMPILE=prefix] [DEBUG=1]"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile boot/boot.mk apps/xdp/xdp.mk bench/*.mk tests/*.mk tests/host/*.mk | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile boot/boot.mk apps/xdp/xdp.mk bench/*.mk tests/*.mk tests/host/*.mk tests/bpf/*.mk | expand -t 16

@@ -1,13 +1,15 @@
 /*
  * SYN cookies (D. J. Bernstein, 1996; RFC 4987 §3.6): what a server has to remember of a SYN is in
  * the sequence number of its answer, and comes back with the client's acknowledgement. Linux's
- * layout:
+ * layout, but for the second "client's ISN":
  *
- *   cookie = H(ends) + client's ISN + slot * 2^24 + (H(ends, slot) + index) mod 2^24
+ *   cookie = H(ends) + client's ISN + slot * 2^24 + (H(ends, client's ISN, slot) + index) mod 2^24
  *
- * H is SipHash-2-4 with a key of this boot; slot counts units of time, and two of them are
- * accepted; index names one of four maximum segment sizes. No other option of the SYN survives. Who
- * guesses is right once in 2^29. Pure code.
+ * Without that, both numbers further on by the same amount are as good: those of a connection where
+ * nothing was said, repeated by a peer in TIME-WAIT when somebody forges its SYN, would make a
+ * connection that only our end knows. H is SipHash-2-4 with a key of this boot; slot counts units
+ * of time, and two of them are accepted; index names one of four maximum segment sizes. No other
+ * option of the SYN survives. Who guesses is right once in 2^29. Pure code.
  */
 #ifndef NET_SYNCOOKIE_H
 #define NET_SYNCOOKIE_H

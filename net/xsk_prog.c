@@ -46,8 +46,7 @@ static void put_move(struct code *code, unsigned dst, int32_t value)
                   .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst = (uint8_t)(dst & 0xf), .imm = value });
 }
 
-/* To the end, where r0 = XDP_PASS, unless the frame has `value` there; off: set when the end is
- * known. */
+/* To put_pass()'s place, unless the frame has `value` there. */
 static void put_expect(struct code *code, unsigned size, int off, int32_t mask, int32_t value)
 {
     put_load(code, size, BPF_R5, BPF_R2, off);
@@ -74,18 +73,22 @@ static void put_match_udp(struct code *code, uint16_t port)
     put_expect(code, BPF_H, AT_PORT, 0, BE16(port));
 }
 
-/* return redirect_map(maps[0], 0, XDP_PASS); pass: return XDP_PASS */
+/* return redirect_map(maps[0], 0, XDP_PASS) */
 static void put_redirect(struct code *code)
 {
-    unsigned pass;
-
     put(code, (struct bpf_insn){ .code = BPF_LD_IMM64, .dst = BPF_R1, .src = BPF_PSEUDO_MAP_FD });
     put(code, (struct bpf_insn){ 0 });
     put_move(code, BPF_R2, 0);
     put_move(code, BPF_R3, XDP_PASS);
     put(code, (struct bpf_insn){ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect_map });
     put(code, (struct bpf_insn){ .code = BPF_JMP | BPF_EXIT });
-    pass = code->count;
+}
+
+/* pass: return XDP_PASS, and all conditional jumps lead there. */
+static void put_pass(struct code *code)
+{
+    unsigned pass = code->count;
+
     for (unsigned i = 0; i < pass; i++) {
         uint8_t c = code->insns[i].code;
 
@@ -194,5 +197,6 @@ bool xsk_prog_attach_udp(uint32_t id, uint16_t port, const char **why)
 
     put_match_udp(&code, port);
     put_redirect(&code);
+    put_pass(&code);
     return attach("xsk_udp", &code, id, why);
 }

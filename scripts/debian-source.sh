@@ -22,6 +22,24 @@ keep() { # FILE SHA256: into the cache, where no half file is ever seen
     cp "$1" "$CACHE/$2.$$" && mv "$CACHE/$2.$$" "$CACHE/$2"
 }
 
+given() { # PATTERN SHA256: a file of third_party/, which has to be the right one
+    if matches "$(cached "$2")" "$2"; then return; fi
+    for f in "${TOP:?}/third_party/"$1; do
+        [ -f "$f" ] || continue
+        matches "$f" "$2" || die "$f has not the pinned checksum $2"
+        keep "$f" "$2"
+    done
+}
+
+unpack() { # TARBALL DEST [what of it]: DEST is whole, or not there
+    tarball=$1 dest=$2
+    shift 2
+    rm -rf "$dest" "$dest.part"
+    mkdir -p "$dest.part"
+    tar -xf "$tarball" -C "$dest.part" --strip-components=1 "$@"
+    mv "$dest.part" "$dest"
+}
+
 mirror() { # the first Debian "main" mirror in this machine's own apt sources
     # shellcheck disable=SC2016 # apt's own variables
     site=$(apt-get indextargets --format '$(SITE) $(CODENAME) $(COMPONENT) $(ORIGIN)' \
@@ -61,4 +79,19 @@ CONF
         tail -n 5 "$3/apt.log" >&2
         die "apt could not fetch it (whole log: $3/apt.log)"
     fi
+}
+
+from_pool() { # PATH SHA1 SHA256: a file of the archive, to the cache; where it was once, if it is gone
+    if matches "$(cached "$3")" "$3"; then return; fi
+    new=$DEST.new
+    mkdir -p "$(dirname "$new")"
+    for url in "$(mirror)/pool/$1" "https://snapshot.debian.org/file/$2"; do
+        say "fetching $url"
+        if curl -fsSL -o "$new" "$url" && matches "$new" "$3"; then
+            keep "$new" "$3"
+            break
+        fi
+    done
+    rm -f "$new"
+    matches "$(cached "$3")" "$3" || die "neither has it with the pinned checksum $3"
 }

@@ -33,13 +33,7 @@ if [ -n "${LWIP_DIR:-}" ]; then
 fi
 
 tarball=$(cached $SHA256)
-if ! matches "$tarball" $SHA256; then
-    for f in "$TOP"/third_party/lwip*.tar.*; do
-        [ -f "$f" ] || continue
-        matches "$f" $SHA256 || die "$f has not the pinned checksum $SHA256"
-        keep "$f" $SHA256
-    done
-fi
+given 'lwip*.tar.*' $SHA256
 if ! matches "$tarball" $SHA256; then
     from_apt lwip trixie "$(dirname "$DEST")/lwip-apt"
     for f in "$(dirname "$DEST")"/lwip-apt/lwip_*.orig.tar.*; do
@@ -48,8 +42,5 @@ if ! matches "$tarball" $SHA256; then
 fi
 matches "$tarball" $SHA256 || die "what Debian serves does not have the pinned checksum $SHA256"
 
-rm -rf "$DEST" "$DEST.part"
-mkdir -p "$DEST.part"
-tar -xf "$tarball" -C "$DEST.part" --strip-components=1
-mv "$DEST.part" "$DEST"
+unpack "$tarball" "$DEST"
 say "2.2.1 unpacked into $DEST"

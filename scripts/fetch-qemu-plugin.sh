@@ -20,11 +20,7 @@ hint() {
 }
 
 header=$(cached $SHA256)
-given=$TOP/third_party/qemu-plugin.h
-if ! matches "$header" $SHA256 && [ -f "$given" ]; then
-    matches "$given" $SHA256 || die "$given has not the pinned checksum $SHA256"
-    keep "$given" $SHA256
-fi
+given qemu-plugin.h $SHA256
 if ! matches "$header" $SHA256; then
     work=$(dirname "$DEST")/qemu-apt
     from_apt qemu bookworm "$work"

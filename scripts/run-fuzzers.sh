@@ -2,10 +2,11 @@
 # Run libFuzzer programs: scripts/run-fuzzers.sh SECONDS PROGRAM...
 #
 # Seconds of CPU time, so that a busy machine makes a run longer and not weaker. As many at a time
-# as there are CPUs, each from its seeds (tests/fuzz/corpus/<name>) and from what
-# earlier runs have found in this build folder. A finding is kept beside the program, which shows
-# it again: build/fuzz/fuzz_<name> build/fuzz/<name>.found/crash-... The last line is
-# "N passed, N failed", counted in programs.
+# as there are CPUs, each from its seeds (tests/fuzz/corpus/<name>, and build/fuzz/<name>.seeds where
+# a compiler makes them; inputs have 4096 bytes or what the largest seed has) and from what earlier
+# runs have found in this build folder. A finding is kept beside the program, which shows it again:
+# build/fuzz/fuzz_<name> build/fuzz/<name>.found/crash-... The last line is "N passed, N failed",
+# counted in programs.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -17,11 +18,16 @@ cpu_seconds() { # PID: what it has used
 }
 
 fuzz() { # PROGRAM: for so many seconds
-    local name=${1##*/fuzz_} folder=${1%/*} pid used
+    local name=${1##*/fuzz_} folder=${1%/*} pid used seeds=() most
+    for most in "tests/fuzz/corpus/$name" "$folder/$name.seeds"; do
+        [ ! -d "$most" ] || seeds+=("$most")
+    done
+    most=$(find "${seeds[@]}" -type f -printf '%s\n' | sort -n | tail -n 1)
+    [ "$most" -gt 4096 ] || most=4096
     mkdir -p "$folder/$name.corpus" "$folder/$name.found"
-    "$1" -max_total_time=$((20 * seconds)) -timeout=60 -rss_limit_mb=2048 -max_len=4096 \
+    "$1" -max_total_time=$((20 * seconds)) -timeout=60 -rss_limit_mb=2048 -max_len="$most" \
         -print_final_stats=1 -artifact_prefix="$folder/$name.found/" \
-        "$folder/$name.corpus" "tests/fuzz/corpus/$name" > "$folder/$name.log" 2>&1 &
+        "$folder/$name.corpus" "${seeds[@]}" > "$folder/$name.log" 2>&1 &
     pid=$!
     while sleep 1 && used=$(cpu_seconds "$pid") && [ -n "$used" ]; do
         [ "$used" -lt "$seconds" ] || kill -USR1 "$pid" # it ends as if its time were up
@@ -39,8 +45,9 @@ fuzz() { # PROGRAM: for so many seconds
 }
 
 for program; do
-    [ -d "tests/fuzz/corpus/${program##*/fuzz_}" ] || {
-        echo "tests/fuzz/corpus/${program##*/fuzz_}: no seeds"
+    name=${program##*/fuzz_}
+    [ -d "tests/fuzz/corpus/$name" ] || [ -d "${program%/*}/$name.seeds" ] || {
+        echo "tests/fuzz/corpus/$name: no seeds"
         exit 1
     }
 done

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The whole test suite: scripts/test.sh
 #
-# Set-up, the image, host unit tests, lwIP's own tests, fuzzing, QEMU tests, instruction counts, lint.
+# Set-up, the image, host unit tests, lwIP's own tests, eBPF against Linux's, fuzzing, QEMU tests, instruction counts, lint.
 # A part that breaks does not keep the others from running. The last line is "N passed, N failed", the
 # sum of all parts.
 set -u
@@ -63,6 +63,7 @@ part() { # part NAME COMMAND...
 part image "$MAKE" -j"$JOBS" --no-print-directory image
 part check "$MAKE" -j"$JOBS" --no-print-directory check
 part check-lwip "$MAKE" -j"$JOBS" --no-print-directory check-lwip
+part check-bpf "$MAKE" -j"$JOBS" --no-print-directory check-bpf
 part fuzz-targets "$MAKE" -j"$JOBS" --no-print-directory fuzz-targets
 
 # The fuzzers take what the QEMU tests leave of the CPUs while guests halt and wait.

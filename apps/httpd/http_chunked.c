@@ -7,12 +7,19 @@
 #define DIGITS_MAX 16
 
 enum state {
-    SIZE,      /* 1*HEXDIG */
-    BLANKS,    /* behind it: an extension must follow (§7.1.1 has BWS there) */
-    EXTENSION, /* behind it, up to CR */
-    SIZE_LF,   /* the LF of that line */
-    DATA,      /* chunk-data */
-    DATA_CR,   /* CR LF behind it */
+    SIZE,        /* 1*HEXDIG */
+    BLANKS,      /* behind it or an extension: another must follow (§7.1.1 has BWS there) */
+    NAME_BEGINS, /* behind ';': the extension's name, a token */
+    NAME,
+    NAME_BLANKS,  /* behind it: '=', or another extension */
+    VALUE_BEGINS, /* behind '=': a token, or a quoted string (RFC 9110 §5.6.4) */
+    VALUE,
+    QUOTED,
+    QUOTED_PAIR, /* behind a backslash in it */
+    QUOTED_ENDS,
+    SIZE_LF, /* the LF of that line */
+    DATA,    /* chunk-data */
+    DATA_CR, /* CR LF behind it */
     DATA_LF,
     TRAILER_START, /* behind the last chunk: a field, or the end */
     TRAILER_NAME,  /* up to ':' */
@@ -46,11 +53,29 @@ static int chunk_begins(struct http_chunked *body)
     return 0;
 }
 
+static int become(struct http_chunked *body, enum state next)
+{
+    body->state = next;
+    return 0;
+}
+
+static bool is_blank(uint8_t c)
+{
+    return c == ' ' || c == '\t';
+}
+
 /* Blanks, and no extension behind them: some readers take them off, others do not. */
 static int take_blanks(struct http_chunked *body, uint8_t c)
 {
-    body->state = c == ';' ? EXTENSION : BLANKS;
-    return c == ';' || c == ' ' || c == '\t' ? 0 : -400;
+    if (c == ';')
+        return become(body, NAME_BEGINS);
+    return is_blank(c) ? become(body, BLANKS) : -400;
+}
+
+/* Where the line may end. */
+static int take_end(struct http_chunked *body, uint8_t c)
+{
+    return c == '\r' ? become(body, SIZE_LF) : take_blanks(body, c);
 }
 
 static int take_size(struct http_chunked *body, uint8_t c)
@@ -63,33 +88,63 @@ static int take_size(struct http_chunked *body, uint8_t c)
         body->left = body->left << 4 | (uint64_t)digit;
         return 0;
     }
-    if (body->digits == 0)
-        return -400;
-    if (c == '\r') {
-        body->state = SIZE_LF;
+    return body->digits == 0 ? -400 : take_end(body, c);
+}
+
+static int take_name(struct http_chunked *body, uint8_t c)
+{
+    if (http_is(c, HTTP_TOKEN))
+        return become(body, NAME);
+    if (body->state == NAME_BEGINS)
+        return is_blank(c) ? 0 : -400;
+    if (c == '=')
+        return become(body, VALUE_BEGINS);
+    return is_blank(c) ? become(body, NAME_BLANKS) : take_end(body, c);
+}
+
+/* Blanks behind a name: a value's, or another extension's. */
+static int take_name_blanks(struct http_chunked *body, uint8_t c)
+{
+    if (is_blank(c))
         return 0;
-    }
+    if (c == '=')
+        return become(body, VALUE_BEGINS);
     return take_blanks(body, c);
 }
 
-/* A character of an extension or of a trailer's value: text, no control character. */
-static int take_extra(struct http_chunked *body, uint8_t c, enum state behind_cr)
+static int take_value(struct http_chunked *body, uint8_t c)
 {
-    if (c == '\r') {
-        body->state = behind_cr;
-        return 0;
-    }
-    return (c >= ' ' || c == '\t') && c != 0x7f ? 0 : -400;
+    if (http_is(c, HTTP_TOKEN))
+        return become(body, VALUE);
+    if (body->state == VALUE)
+        return take_end(body, c);
+    if (c == '"')
+        return become(body, QUOTED);
+    return is_blank(c) ? 0 : -400;
+}
+
+/* In quotes there may be ';' and '=', but no line end: who knows no quotes finds the same one. */
+static int take_quoted(struct http_chunked *body, uint8_t c)
+{
+    if (!http_is(c, HTTP_VALUE))
+        return -400;
+    if (body->state == QUOTED_PAIR)
+        return become(body, QUOTED);
+    return become(body, c == '"' ? QUOTED_ENDS : c == '\\' ? QUOTED_PAIR : QUOTED);
 }
 
 static int take_trailer_start(struct http_chunked *body, uint8_t c)
 {
-    if (c == '\r') {
-        body->state = END_LF;
-        return 0;
-    }
-    body->state = TRAILER_NAME;
-    return http_is(c, HTTP_TOKEN) ? 0 : -400;
+    if (c == '\r')
+        return become(body, END_LF);
+    return http_is(c, HTTP_TOKEN) ? become(body, TRAILER_NAME) : -400;
+}
+
+static int take_trailer_value(struct http_chunked *body, uint8_t c)
+{
+    if (c == '\r')
+        return become(body, TRAILER_LF);
+    return http_is(c, HTTP_VALUE) ? 0 : -400;
 }
 
 static int expect(struct http_chunked *body, uint8_t c, char wanted, enum state next)
@@ -100,7 +155,7 @@ static int expect(struct http_chunked *body, uint8_t c, char wanted, enum state 
 
 static bool is_extra(const struct http_chunked *body)
 {
-    return body->state == BLANKS || body->state == EXTENSION || body->state >= TRAILER_START;
+    return (body->state >= BLANKS && body->state <= QUOTED_ENDS) || body->state >= TRAILER_START;
 }
 
 static int take(struct http_chunked *body, uint8_t c)
@@ -112,8 +167,19 @@ static int take(struct http_chunked *body, uint8_t c)
         return take_size(body, c);
     case BLANKS:
         return take_blanks(body, c);
-    case EXTENSION:
-        return take_extra(body, c, SIZE_LF);
+    case NAME_BEGINS:
+    case NAME:
+        return take_name(body, c);
+    case NAME_BLANKS:
+        return take_name_blanks(body, c);
+    case VALUE_BEGINS:
+    case VALUE:
+        return take_value(body, c);
+    case QUOTED:
+    case QUOTED_PAIR:
+        return take_quoted(body, c);
+    case QUOTED_ENDS:
+        return take_end(body, c);
     case SIZE_LF:
         return c == '\n' ? chunk_begins(body) : -400;
     case DATA_CR:
@@ -125,10 +191,9 @@ static int take(struct http_chunked *body, uint8_t c)
     case TRAILER_NAME:
         if (c != ':')
             return http_is(c, HTTP_TOKEN) ? 0 : -400;
-        body->state = TRAILER_VALUE;
-        return 0;
+        return become(body, TRAILER_VALUE);
     case TRAILER_VALUE:
-        return take_extra(body, c, TRAILER_LF);
+        return take_trailer_value(body, c);
     case TRAILER_LF:
         return expect(body, c, '\n', TRAILER_START);
     default:

@@ -17,6 +17,7 @@
 #include <kernel/reset.h>
 #include <kernel/softirq.h>
 #include <net/xdp.h>
+#include <net/xdp_load.h>
 #include <net/xsk.h>
 #include <string.h>
 
@@ -116,7 +117,7 @@ static void print_json(struct console *con, const struct kv_view *view)
     struct json j;
 
     console_json(con, &j);
-    json_string(&j, "path", path_names[kv.path]);
+    json_str(&j, "path", path_names[kv.path]);
     json_u64(&j, "port", kv.port);
     json_u64(&j, "entries", view->entries);
     json_u64(&j, "gets", view->counts.gets);

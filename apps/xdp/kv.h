@@ -1,7 +1,7 @@
 /*
  * The key-value store's map, as the app (apps/kv) and the XDP program (kv.bpf.c) both know it: an
- * LRU hash named kv_store, pinned by name, so that the program finds the app's map when it is loaded,
- * or makes it.
+ * LRU hash named kv_store, pinned by name, so that the program finds the app's map when it is
+ * loaded, or makes it.
  */
 #ifndef APPS_XDP_KV_H
 #define APPS_XDP_KV_H
@@ -16,9 +16,10 @@ struct kv_key {
 };
 
 struct kv_value {
-    unsigned long long expires_ns; /* by bpf_ktime_get_ns(), which is the system's time_ns(); 0: never */
-    unsigned int flags;            /* the client's */
-    unsigned int len;              /* of data */
+    unsigned long long
+        expires_ns;     /* by bpf_ktime_get_ns(), which is the system's time_ns(); 0: never */
+    unsigned int flags; /* the client's */
+    unsigned int len;   /* of data */
     unsigned char data[KV_VALUE_MAX];
 };
 

@@ -12,6 +12,7 @@
 #include <lwip/ip6_addr.h>
 #include <lwip/netif.h>
 #include <lwip/priv/nd6_priv.h>
+#include <net/xdp.h>
 #include <string.h>
 
 enum { FAMILY_INET = 2, FAMILY_INET6 = 10 }; /* Linux's AF_INET and AF_INET6 */
@@ -50,7 +51,7 @@ _Static_assert(sizeof(struct fib_lookup) == 64, "Linux's UAPI");
 
 bool bpf_ifindex_known(uint32_t ifindex)
 {
-    return netif_default != NULL && ifindex == netif_get_index(netif_default);
+    return netif_default != NULL && ifindex == XDP_IFINDEX;
 }
 
 /* ---- IPv4 ---- */
@@ -191,7 +192,7 @@ static int lookup4(struct netif *netif, struct fib_lookup *fib, uint32_t flags)
         return FIB_RET_NOT_FWDED;
     if (too_long(fib, netif->mtu))
         return FIB_RET_FRAG_NEEDED;
-    fib->ifindex = netif_get_index(netif);
+    fib->ifindex = XDP_IFINDEX;
     fib->rt_metric = 0;
     if (flags & FIB_LOOKUP_SRC)
         fib->src[0] = netif_ip4_addr(netif)->addr;
@@ -215,7 +216,7 @@ static int lookup6(struct netif *netif, struct fib_lookup *fib, uint32_t flags)
         return FIB_RET_NO_SRC_ADDR;
     if (flags & FIB_LOOKUP_SRC)
         memcpy(fib->src, source->addr, sizeof(fib->src));
-    fib->ifindex = netif_get_index(netif);
+    fib->ifindex = XDP_IFINDEX;
     fib->rt_metric = 0;
     memcpy(fib->dst, hop.addr, sizeof(fib->dst));
     return finish(netif, fib, neighbor6(netif, &hop), flags & FIB_LOOKUP_SKIP_NEIGH, netif->mtu6);

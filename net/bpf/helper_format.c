@@ -85,21 +85,21 @@ static bool take_arg(struct format *f, uint64_t *arg)
     return true;
 }
 
-/* %[flags][width]: as text for fmt_snprintf(), with the argument as a long long or a char. */
+/* %[flags][width]: as text for fmt_snprintf(), with the argument as a long long. */
 static void parse_field(struct format *f)
 {
     unsigned n = 0;
 
     f->width = 0;
+    memset(f->flags, 0, sizeof(f->flags));
     for (; peek(f, 0) == '0' || peek(f, 0) == '+' || peek(f, 0) == '-' || peek(f, 0) == ' '; f->p++)
-        if (n + 1 < sizeof(f->flags))
+        if (n + 2 < sizeof(f->flags))
             f->flags[n++] = *f->p;
-    f->flags[n] = '\0';
     for (; peek(f, 0) >= '0' && peek(f, 0) <= '9'; f->p++)
         f->width = MIN(f->width * 10 + (*f->p - '0'), FIELD_MAX);
 }
 
-static void put_padded(struct format *f, const char *conversion, uint64_t arg)
+static void put_number(struct format *f, const char *conversion, uint64_t arg)
 {
     char text[FIELD_MAX + 1], spec[sizeof(f->flags) + 8];
 
@@ -108,19 +108,26 @@ static void put_padded(struct format *f, const char *conversion, uint64_t arg)
     put_text(f, text);
 }
 
-static void put_string(struct format *f, uint64_t address)
+/* Text of this length, which may have zeros. */
+static void put_field(struct format *f, const char *text, size_t length)
 {
-    const char *from = (const char *)(uintptr_t)address;
-    size_t length = strnlen(from, MIN(bpf_readable(address), STRING_MAX));
     size_t pad = (size_t)f->width > length ? (size_t)f->width - length : 0;
     bool left = strchr(f->flags, '-') != NULL;
 
     for (; !left && pad > 0; pad--)
         put_char(f, ' ');
     for (size_t i = 0; i < length; i++)
-        put_char(f, from[i]);
+        put_char(f, text[i]);
     for (; pad > 0; pad--)
         put_char(f, ' ');
+}
+
+static void put_string(struct format *f, uint64_t address)
+{
+    size_t readable = MIN(bpf_readable(address), STRING_MAX);
+    const char *text = readable > 0 ? (const char *)(uintptr_t)address : "";
+
+    put_field(f, text, strnlen(text, readable));
 }
 
 /* %pI4 127.0.0.1, %pi4 127.000.000.001, %pI6 in full with colons, %pi6 without. */
@@ -155,15 +162,16 @@ static bool format_pointer(struct format *f) /* behind the 'p' */
         if (next != '4' && next != '6')
             return false;
         put_address(f, kind, next == '4' ? 4 : 16, arg);
-    } else if (kind == 's' || kind == 'S' || kind == 'B') { /* a symbol: names of the kernel */
-        put_padded(f, "#llx", arg);
+    } else if (kind == 's' || kind == 'S' || kind == 'B') {      /* a symbol: names of the kernel */
+        f->flags[strnlen(f->flags, sizeof(f->flags) - 2)] = '#'; /* zeros are behind it */
+        put_number(f, "llx", arg);
     } else if (kind == 'x' || kind == 'K' || is_word_end(kind)) {
         if (f->width == 0) {
             f->flags[0] = '0';
             f->flags[1] = '\0';
             f->width = 16;
         }
-        put_padded(f, "llx", arg);
+        put_number(f, "llx", arg);
     } else {
         return false;
     }
@@ -187,13 +195,14 @@ static bool format_number(struct format *f)
     if (!wide)
         arg = conversion[2] == 'd' || conversion[2] == 'i' ? (uint64_t)(int64_t)(int32_t)arg
                                                            : (uint32_t)arg;
-    put_padded(f, conversion, arg);
+    put_number(f, conversion, arg);
     return true;
 }
 
 static bool format_conversion(struct format *f) /* behind the '%' */
 {
     uint64_t arg;
+    char c;
 
     parse_field(f);
     switch (peek(f, 0)) {
@@ -210,7 +219,8 @@ static bool format_conversion(struct format *f) /* behind the '%' */
         f->p++;
         if (!take_arg(f, &arg))
             return false;
-        put_padded(f, "c", arg);
+        c = (char)arg;
+        put_field(f, &c, 1);
         return true;
     default:
         return format_number(f);

@@ -98,7 +98,10 @@ static uint32_t sum_bytes(const uint8_t *p, uint32_t bytes, uint32_t start)
 
     for (; bytes >= 8; bytes -= 8, p += 8)
         sum = add_carry(sum, bpf_load64(p));
-    memcpy(&last, p, bytes);
+    if (bytes == 4) /* an IPv4 header's, mostly */
+        last = bpf_load32(p);
+    else
+        memcpy(&last, p, bytes);
     sum = add_carry(sum, last);
     sum += sum >> 32 | sum << 32; /* both halves, the carry into the upper one */
     return (uint32_t)(sum >> 32);

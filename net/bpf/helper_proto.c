@@ -49,7 +49,7 @@ static const struct bpf_helper helpers[] = {
       .moves_packet = true },
     { HELPER(fib_lookup), .ret = BPF_RET_INTEGER,
       .args = { BPF_ARG_CTX, BPF_ARG_MEM_RDWR_FIXED, BPF_ARG_SIZE, BPF_ARG_ANYTHING },
-      .gpl_only = true, .packet_args = true },
+      .gpl_only = true },
     { HELPER(ktime_get_boot_ns), .ret = BPF_RET_INTEGER },
     { HELPER(ringbuf_output), .ret = BPF_RET_INTEGER,
       .args = { BPF_ARG_MAP, BPF_ARG_MEM, BPF_ARG_SIZE_OR_ZERO, BPF_ARG_ANYTHING },

@@ -232,6 +232,7 @@ static void start(struct machine *m, const struct bpf_prog *prog, void *ctx)
     m->prog = prog;
     m->func = &prog->subprogs[0];
     m->depth = 0;
+    memset(m->r, 0, sizeof(m->r));
     m->r[BPF_R1] = (uintptr_t)ctx;
     m->r[BPF_R10] = (uintptr_t)(m->stack + BPF_STACK_BYTES);
 }
@@ -302,10 +303,8 @@ uint64_t bpf_interpret_tail(const struct bpf_prog *prog, void *ctx, uint32_t *ta
         default: /* BPF_JMP, BPF_JMP32 */
             break;
         }
-        if (insn->code == (BPF_JMP | BPF_JA)) {
-            insn += insn->off;
-        } else if (insn->code == (BPF_JMP32 | BPF_JA)) {
-            insn += insn->imm;
+        if (BPF_OP(insn->code) == BPF_JA) {
+            insn += BPF_CLASS(insn->code) == BPF_JMP ? insn->off : insn->imm;
         } else if (BPF_OP(insn->code) == BPF_CALL || BPF_OP(insn->code) == BPF_EXIT) {
             const struct bpf_insn *last =
                 BPF_OP(insn->code) == BPF_CALL ? call(&m, insn, tails) : NULL;

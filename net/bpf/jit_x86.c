@@ -1,7 +1,8 @@
 /*
  * The JIT: eBPF to x86-64, one instruction after the other. Jumps are short where they can be,
  * which depends on how long everything between is: passes are repeated until nothing moves. From
- * lengths that are too great at first everything only becomes shorter, so that this ends.
+ * lengths that are too great at first everything only becomes shorter, so that this ends; a
+ * program may be made so that it takes a pass for each of its jumps, which is not waited for.
  *
  *   jit_x86.c       passes, jumps, bpf_jit()
  *   jit_x86_alu.c   arithmetic
@@ -14,15 +15,22 @@
 /* More than the code of any instruction, with a prologue before it: the first pass's distances */
 #define INSN_BYTES_MAX 128u
 
+#define PASSES_MAX 24u /* compiled programs need 3 to 6 */
+
 const uint8_t x86_of_bpf[BPF_REGS] = { RAX, RDI, RSI, RDX, RCX, R8, RBX, R13, R14, R15, RBP };
 
-static void jump(struct x86_jit *j, int cc, uint32_t to)
+/* From instruction `at`; cc < 0: always. A jump forward goes over what was between in the pass
+ * before: from its own length, which may still change, nothing follows. */
+static void jump(struct x86_jit *j, int cc, uint32_t at, uint32_t to)
 {
-    int64_t distance = (int64_t)j->offsets[to] - (int64_t)(j->at + 2);
+    uint32_t from = to > at ? j->offsets[at + 1] : (uint32_t)j->at + 2;
+    bool is_short = fits8((int64_t)j->offsets[to] - (int64_t)from);
 
-    if (fits8(distance)) {
+    if (j->frozen)
+        is_short = j->at + 2 == j->jump_end;
+    if (is_short) {
         emit8(j, cc < 0 ? 0xebu : 0x70u | (unsigned)cc);
-        emit8(j, (uint8_t)distance);
+        emit8(j, (uint8_t)(j->offsets[to] - (uint32_t)(j->at + 1)));
         return;
     }
     if (cc < 0)
@@ -75,7 +83,7 @@ static void jump_if(struct x86_jit *j, uint32_t at, const struct bpf_insn *insn)
     } else {
         emit_group1(j, wide, 7, dst, insn->imm);
     }
-    jump(j, (int)condition(BPF_OP(insn->code)), at + 1 + (uint32_t)insn->off);
+    jump(j, (int)condition(BPF_OP(insn->code)), at, at + 1 + (uint32_t)insn->off);
 }
 
 static void translate_jump(struct x86_jit *j, uint32_t at, const struct bpf_insn *insn)
@@ -85,7 +93,7 @@ static void translate_jump(struct x86_jit *j, uint32_t at, const struct bpf_insn
     switch (BPF_OP(insn->code)) {
     case BPF_JA:
         if (off != 0)
-            jump(j, -1, at + 1 + (uint32_t)off);
+            jump(j, -1, at, at + 1 + (uint32_t)off);
         break;
     case BPF_CALL:
         x86_call(j, at, insn);
@@ -154,6 +162,7 @@ static void pass(struct x86_jit *j)
         place(j, &j->entries[f]);
         x86_prologue(j, first, end);
         for (uint32_t i = first; i < end; i++) {
+            j->jump_end = j->at + (j->offsets[i + 1] - j->offsets[i]);
             place(j, &j->offsets[i]);
             translate(j, i);
             if (prog->insns[i].code == BPF_LD_IMM64)
@@ -166,7 +175,7 @@ static void pass(struct x86_jit *j)
 size_t bpf_jit_emit(const struct bpf_prog *prog, uint64_t address, uint8_t *out, size_t room,
                     uint32_t *offsets, uint32_t *tail_entry)
 {
-    uint32_t entries[BPF_SUBPROGS_MAX];
+    uint32_t entries[BPF_SUBPROGS_MAX] = { 0 };
     struct x86_jit j = {
         .prog = prog,
         .address = address,
@@ -180,9 +189,10 @@ size_t bpf_jit_emit(const struct bpf_prog *prog, uint64_t address, uint8_t *out,
         offsets[i] = (i + 1) * INSN_BYTES_MAX;
     for (uint32_t f = 0; f < prog->subprog_count; f++)
         entries[f] = prog->subprogs[f].start * INSN_BYTES_MAX;
-    do {
+    for (unsigned passes = 1; passes == 1 || j.moved; passes++) {
+        j.frozen = passes > PASSES_MAX;
         pass(&j);
-    } while (j.moved);
+    }
     *tail_entry = entries[0];
     return j.at;
 }

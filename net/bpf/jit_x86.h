@@ -23,6 +23,8 @@ struct x86_jit {
     uint32_t *offsets; /* where the code of each instruction is, as far as is known */
     uint32_t *entries; /* where that of each function begins */
     bool moved;        /* something is elsewhere than the pass before had it */
+    bool frozen;       /* jumps are to be as long as in the pass before */
+    size_t jump_end;   /* of the instruction at hand, if it becomes so */
 
     /* The function at hand */
     const struct bpf_subprog *func;

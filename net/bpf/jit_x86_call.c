@@ -148,8 +148,9 @@ static uint32_t entry_of(const struct x86_jit *j, uint32_t start)
 {
     uint32_t i = 0;
 
-    while (j->prog->subprogs[i].start != start)
-        ASSERT(++i < j->prog->subprog_count);
+    while (i < j->prog->subprog_count && j->prog->subprogs[i].start != start)
+        i++;
+    ASSERT(i < j->prog->subprog_count);
     return i;
 }
 

@@ -123,7 +123,7 @@ void bpf_map_put(struct bpf_map *map)
     while (maps[at] != map)
         at++;
     map_count--;
-    memmove(&maps[at], &maps[at + 1], (map_count - at) * sizeof(maps[0]));
+    memmove(&maps[at], &maps[at + 1], (map_count - at) * sizeof(struct bpf_map *));
     map_free(map);
 }
 

@@ -78,7 +78,8 @@ static inline uint32_t key_tail(const uint8_t *key, uint32_t bytes) /* 1 to 3 */
     return piece;
 }
 
-static inline uint32_t key_hash(const struct table *t, const uint8_t *key, uint32_t bytes)
+static inline __attribute__((always_inline)) uint32_t key_hash(const struct table *t,
+                                                               const uint8_t *key, uint32_t bytes)
 {
     const uint64_t *c = t->coefficient;
     uint64_t sum = *c++;
@@ -90,7 +91,8 @@ static inline uint32_t key_hash(const struct table *t, const uint8_t *key, uint3
     return (uint32_t)(sum >> 32);
 }
 
-static inline bool key_equal(const uint8_t *a, const uint8_t *b, uint32_t bytes)
+static inline __attribute__((always_inline)) bool key_equal(const uint8_t *a, const uint8_t *b,
+                                                            uint32_t bytes)
 {
     for (; bytes >= 8; bytes -= 8, a += 8, b += 8)
         if (bpf_load64(a) != bpf_load64(b))
@@ -104,7 +106,9 @@ static inline bool key_equal(const uint8_t *a, const uint8_t *b, uint32_t bytes)
 }
 
 /* `bytes` is key_bytes; where it is constant, the loops above are no loops. */
-static inline struct elem *find_in(const struct table *t, const uint8_t *key, uint32_t bytes)
+static inline __attribute__((always_inline)) struct elem *find_in(const struct table *t,
+                                                                  const uint8_t *key,
+                                                                  uint32_t bytes)
 {
     uint32_t hash = key_hash(t, key, bytes);
     struct elem *e = t->buckets[hash & t->mask];
@@ -114,7 +118,7 @@ static inline struct elem *find_in(const struct table *t, const uint8_t *key, ui
     return e;
 }
 
-static inline struct elem *find(const struct table *t, const void *key)
+static struct elem *find(const struct table *t, const void *key)
 {
     switch (t->key_bytes) {
     case 4:
@@ -332,7 +336,7 @@ static bool hash_init(struct bpf_map *map, const char **why)
         elem_bytes += sizeof(struct lru_link);
     if (!bpf_map_alloc_memory(map, ((size_t)def->max_entries + 1) * elem_bytes, why))
         return false;
-    t->buckets = bpf_map_alloc(map, buckets * sizeof(t->buckets[0]), why);
+    t->buckets = bpf_map_alloc(map, buckets * sizeof(struct elem *), why);
     if (t->buckets == NULL)
         return false;
     fill_free_list(map, t, elem_bytes);

@@ -178,7 +178,7 @@ struct object_symbol object_symbol(const struct object_reader *r, uint32_t i)
         .bytes = object_u64(at + 16),
     };
 
-    if (symbol.type == ELF_SECTION && symbol.section < ELF_RESERVED)
+    if (symbol.type == ELF_SECTION && symbol.section < r->section_count)
         symbol.name = r->sections[symbol.section].name;
     return symbol;
 }

@@ -133,7 +133,7 @@ bool object_functions_find(struct object_reader *r)
         struct object_symbol symbol = object_symbol(r, i);
 
         if (symbol.type == ELF_FUNC && symbol.section != ELF_UNDEF &&
-            symbol.section < ELF_RESERVED && (r->sections[symbol.section].flags & ELF_EXEC) &&
+            symbol.section < r->section_count && (r->sections[symbol.section].flags & ELF_EXEC) &&
             !add_function(r, &symbol))
             return false;
     }

@@ -180,7 +180,8 @@ static void hand_over(struct loading *l, struct bpf_object *object)
 
     *object = (struct bpf_object){ .prog_count = r->program_count, .map_count = r->map_count };
     memcpy(object->name, r->name, strnlen(r->name, sizeof(object->name) - 1));
-    memcpy(object->progs, l->progs, r->program_count * sizeof(object->progs[0]));
+    for (uint32_t i = 0; i < r->program_count; i++)
+        object->progs[i] = l->progs[i];
     for (uint32_t i = 0; i < r->map_count; i++)
         object->maps[i] = r->maps[i].map;
 }

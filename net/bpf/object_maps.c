@@ -137,6 +137,7 @@ static bool is_legacy_map(const struct object_symbol *symbol, uint32_t section)
 static bool read_legacy_maps(struct object_reader *r)
 {
     uint32_t section = object_section_named(r, "maps"), count = 0;
+    uint64_t bytes;
 
     if (section == 0)
         return true;
@@ -145,11 +146,11 @@ static bool read_legacy_maps(struct object_reader *r)
 
         count += is_legacy_map(&symbol, section);
     }
+    bytes = count > 0 ? r->sections[section].bytes / count : 0; /* they are of one size */
     for (uint32_t i = 0; i < r->symbol_count; i++) {
         struct object_symbol symbol = object_symbol(r, i);
 
-        if (is_legacy_map(&symbol, section) &&
-            !read_legacy_map(r, &symbol, r->sections[section].bytes / count))
+        if (is_legacy_map(&symbol, section) && !read_legacy_map(r, &symbol, bytes))
             return false;
     }
     return true;

@@ -93,7 +93,7 @@ static struct object_function *called(struct assembly *a, const struct object_fu
             refuse(a, f, i, "calls a function that is not in the object:", rel.symbol.name);
             return NULL;
         }
-        if (rel.type != R_BPF_64_32 || rel.symbol.section >= ELF_RESERVED ||
+        if (rel.type != R_BPF_64_32 || rel.symbol.section >= a->r->section_count ||
             rel.symbol.value % sizeof(*insn) != 0) {
             refuse(a, f, i, "calls by a strange relocation:", rel.symbol.name);
             return NULL;
@@ -173,7 +173,7 @@ static bool relocate_load(struct assembly *a, const struct object_function *f, u
         return false;
     if (rel.symbol.section == ELF_UNDEF)
         return refuse(a, f, i, "refers to the extern", rel.symbol.name);
-    if (rel.type != R_BPF_64_64 || rel.symbol.section >= ELF_RESERVED || insn->src != 0)
+    if (rel.type != R_BPF_64_64 || rel.symbol.section >= a->r->section_count || insn->src != 0)
         return refuse(a, f, i, "refers by a strange relocation to", rel.symbol.name);
     if (a->r->sections[rel.symbol.section].flags & ELF_EXEC)
         return refuse(a, f, i, "takes the address of a function, and no helper here takes one:",

@@ -51,9 +51,9 @@ struct bpf_subprog {
 struct bpf_prog {
     char name[BPF_PROG_NAME_MAX];
     char section[BPF_PROG_NAME_MAX]; /* of its object: "xdp", "xdp/name"; "": of no object */
-    uint32_t id;   /* from 1, never used again; 0: not registered */
-    unsigned refs; /* attached, in prog_arrays, ... */
-    bool gpl;      /* its license is GPL-compatible */
+    uint32_t id;                     /* from 1, never used again; 0: not registered */
+    unsigned refs;                   /* attached, in prog_arrays, ... */
+    bool gpl;                        /* its license is GPL-compatible */
     bool verified;
 
     struct bpf_insn *insns; /* from bpf_mem_alloc() */

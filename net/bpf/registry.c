@@ -40,7 +40,8 @@ static void unregister(const struct bpf_prog *prog)
         i++;
     ASSERT(i < prog_count);
     prog_count--;
-    memmove(&progs[i], &progs[i + 1], (prog_count - i) * sizeof(progs[0]));
+    for (; i < prog_count; i++)
+        progs[i] = progs[i + 1];
 }
 
 void bpf_prog_hold(struct bpf_prog *prog)

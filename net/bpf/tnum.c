@@ -102,6 +102,16 @@ struct tnum tnum_sign_extend(struct tnum a, unsigned bytes)
     return tnum_arshift(tnum_lshift(a, up), up, 64);
 }
 
+static uint64_t swap(uint64_t v, unsigned bytes)
+{
+    return __builtin_bswap64(v) >> (64 - 8 * bytes);
+}
+
+struct tnum tnum_swap(struct tnum a, unsigned bytes)
+{
+    return (struct tnum){ swap(a.value, bytes), swap(a.mask, bytes) };
+}
+
 struct tnum tnum_with_low32(struct tnum a, struct tnum low)
 {
     return (struct tnum){ (a.value & ~0xffffffffull) | (uint32_t)low.value,

@@ -63,6 +63,8 @@ struct tnum tnum_intersect(struct tnum a, struct tnum b);
 struct tnum tnum_cast(struct tnum a, unsigned bytes);
 /* Likewise, the sign above. */
 struct tnum tnum_sign_extend(struct tnum a, unsigned bytes);
+/* Likewise, in the opposite order (2, 4, 8). */
+struct tnum tnum_swap(struct tnum a, unsigned bytes);
 /* The upper half of `a` with the lower half of `low`. */
 struct tnum tnum_with_low32(struct tnum a, struct tnum low);
 

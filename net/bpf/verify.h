@@ -28,7 +28,11 @@
 #include "tnum.h"
 #include <kernel/lib.h>
 
-#define VERIFY_SLOTS        (BPF_STACK_BYTES / 8)
+#define VERIFY_SLOTS (BPF_STACK_BYTES / 8)
+/* In a scalar's id: equal, but for `off` more; in 64 bits, or in 32 of both */
+#define VERIFY_ID_PLUS64    (1u << 31)
+#define VERIFY_ID_PLUS32    (1u << 30)
+#define VERIFY_ID_PLUS      (VERIFY_ID_PLUS64 | VERIFY_ID_PLUS32)
 #define VERIFY_REFS_MAX     8u
 #define VERIFY_JUMPS_MAX    8192u       /* branches waiting, as in Linux */
 #define VERIFY_BYTES_MAX    (24u << 20) /* of kept states */
@@ -197,6 +201,25 @@ static inline struct verify_reg *verify_reg_now(struct verify_env *env, unsigned
     return &verify_frame_now(env)->regs[reg];
 }
 
+/* What shares a scalar's name, or has it plus a constant */
+static inline uint32_t verify_base_id(const struct verify_reg *reg)
+{
+    return reg->type == REG_SCALAR ? reg->id & ~VERIFY_ID_PLUS : 0;
+}
+
+/* A copy shares what is learnt of the original later. */
+static inline void verify_share_id(struct verify_env *env, struct verify_reg *reg)
+{
+    if (reg->type != REG_SCALAR)
+        return;
+    if (reg->id & VERIFY_ID_PLUS) { /* one constant is all that is kept */
+        reg->id = 0;
+        reg->off = 0;
+    }
+    if (reg->id == 0 && !tnum_is_const(reg->var))
+        reg->id = ++env->next_id;
+}
+
 static inline bool verify_may_be_null(unsigned type)
 {
     return type == REG_VALUE_OR_NULL || type == REG_XSK_OR_NULL || type == REG_MEM_OR_NULL;
@@ -299,8 +322,6 @@ struct verify_each {
     struct verify_reg *reg;
 };
 bool verify_each_next(struct verify_now *now, struct verify_each *it);
-/* Spilled pointers that have become invalid: bytes that were never written. */
-void verify_forget_invalid_spills(struct verify_now *now);
 #define VERIFY_EACH_REG(now, it)                                                                   \
     struct verify_each it = { 0 };                                                                 \
     verify_each_next(now, &it);

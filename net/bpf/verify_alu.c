@@ -227,15 +227,13 @@ void verify_scalar_op(struct verify_reg *dst, const struct verify_reg *src, unsi
 {
     unsigned width = is64 ? 64 : 32;
     bool shift = op == BPF_LSH || op == BPF_RSH || op == BPF_ARSH;
-    uint64_t count = is64 ? src->umax : src->u32_max;
+    uint64_t count = src->umax; /* of 64 bits in either case, as Linux has it */
     bool known = is64 ? tnum_is_const(src->var) : (uint32_t)src->var.mask == 0;
 
     if (op_consts(dst, src, op, is64))
         return;
     if (op == BPF_DIV || op == BPF_MOD || (shift && (!known || count >= width))) {
-        verify_set_unknown(dst);
-        if (!is64)
-            verify_take_low32(dst);
+        verify_set_unknown(dst); /* of 32 bits too, as Linux has it */
         return;
     }
     if (op == BPF_ADD || op == BPF_SUB)
@@ -345,11 +343,6 @@ static bool pointer_op(struct verify_env *env, unsigned regno, struct verify_reg
         verify_set_unknown(dst); /* a path that cannot be */
         return true;
     }
-    if (!is64 && sub) { /* the lower half of an address: no pointer any more */
-        verify_set_unknown(dst);
-        verify_take_low32(dst);
-        return true;
-    }
     if (!pointer_op_allowed(env, regno, &ptr, &off, op, is64) || !sane_offset(env, &off, &ptr) ||
         !sane_offset(env, &ptr, &ptr))
         return false;
@@ -377,12 +370,25 @@ static bool pointer_op(struct verify_env *env, unsigned regno, struct verify_reg
     return true;
 }
 
+/* Compilers check r1 and use r1 + 1: the sum remembers what it is a sum of. */
+static void add_constant(struct verify_reg *dst, const struct verify_reg *src, unsigned op,
+                         bool is64)
+{
+    bool known = is64 ? tnum_is_const(src->var) : (uint32_t)src->var.mask == 0;
+    int64_t value = is64 ? (int64_t)src->var.value : (int32_t)src->var.value;
+    bool fits = is64 ? value == (int32_t)value : dst->umax <= UINT32_MAX;
+    bool keeps = (op == BPF_ADD || (op == BPF_SUB && value != INT32_MIN)) && known && fits &&
+                 dst->id != 0 && !(dst->id & VERIFY_ID_PLUS);
+
+    dst->id = keeps ? dst->id | (is64 ? VERIFY_ID_PLUS64 : VERIFY_ID_PLUS32) : 0;
+    dst->off = !keeps ? 0 : (int32_t)(op == BPF_ADD ? value : -value);
+}
+
 static bool alu_binary(struct verify_env *env, const struct bpf_insn *insn, unsigned op, bool is64)
 {
     struct verify_reg *dst = verify_reg_now(env, insn->dst);
     struct verify_reg *src, imm;
 
-    dst->id = dst->type == REG_SCALAR ? 0 : dst->id;
     if (BPF_SRC(insn->code) == BPF_X) {
         src = verify_reg_now(env, insn->src);
     } else {
@@ -392,6 +398,7 @@ static bool alu_binary(struct verify_env *env, const struct bpf_insn *insn, unsi
     if (dst->type == REG_SCALAR && src->type == REG_SCALAR) {
         struct verify_reg copy = *src; /* r1 += r1 */
         dst->precise = false;
+        add_constant(dst, &copy, op, is64);
         verify_scalar_op(dst, &copy, op, is64);
         return true;
     }
@@ -410,13 +417,6 @@ static bool alu_binary(struct verify_env *env, const struct bpf_insn *insn, unsi
     }
     verify_mark_precise(env, insn->dst);
     return pointer_op(env, insn->dst, *src, *dst, op, is64, false);
-}
-
-/* A copy shares what is learnt of the original later. */
-static void share_id(struct verify_env *env, struct verify_reg *reg)
-{
-    if (reg->type == REG_SCALAR && reg->id == 0 && !tnum_is_const(reg->var))
-        reg->id = ++env->next_id;
 }
 
 static bool alu_mov(struct verify_env *env, const struct bpf_insn *insn, bool is64)
@@ -442,7 +442,7 @@ static bool alu_mov(struct verify_env *env, const struct bpf_insn *insn, bool is
     if (insn->off == 0) {
         bool whole = is64 || src->umax <= UINT32_MAX;
         if (whole)
-            share_id(env, src);
+            verify_share_id(env, src);
         *dst = *src;
         dst->precise = false;
         if (!whole)
@@ -454,15 +454,27 @@ static bool alu_mov(struct verify_env *env, const struct bpf_insn *insn, bool is
         int64_t limit = (int64_t)(1ull << (8 * bytes - 1));
         bool whole = src->umax < (uint64_t)limit; /* nothing to extend */
         if (whole)
-            share_id(env, src);
+            verify_share_id(env, src);
         *dst = *src;
         dst->precise = false;
-        if (!whole) {
+        if (!whole)
             dst->id = 0;
-            verify_sign_extend(dst, bytes, !is64);
-        }
+        verify_sign_extend(dst, bytes, !is64);
     }
     return true;
+}
+
+/* Into the order of the other end, or (already in it) cut to the size. Ranges do not survive a
+ * swap, bits do. */
+static void swap_bytes(struct verify_reg *reg, unsigned bytes, bool swap)
+{
+    if (!swap) {
+        verify_truncate(reg, bytes);
+        return;
+    }
+    reg->var = tnum_swap(reg->var, bytes);
+    verify_forget_bounds(reg);
+    verify_sync_bounds(reg);
 }
 
 static bool readable(struct verify_env *env, unsigned reg)
@@ -492,10 +504,13 @@ bool verify_alu(struct verify_env *env, const struct bpf_insn *insn)
         verify_scalar_op(dst, &value, BPF_SUB, is64);
         return true;
     }
-    if (op == BPF_END || op == BPF_NEG) { /* of a pointer: a number */
-        verify_set_unknown(dst);
-        if (op == BPF_NEG && !is64)
-            verify_take_low32(dst);
+    if (op == BPF_END || op == BPF_NEG) {
+        if (dst->type != REG_SCALAR)
+            return verify_fail(env, "R%u pointer arithmetic with %s operator prohibited\n",
+                               insn->dst, op_text(op));
+        dst->id = 0;
+        dst->precise = false;
+        swap_bytes(dst, (unsigned)insn->imm / 8, is64 || BPF_SRC(insn->code) == BPF_X);
         return true;
     }
     return alu_binary(env, insn, op, is64);

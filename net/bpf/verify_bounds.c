@@ -217,10 +217,10 @@ void verify_sign_extend(struct verify_reg *reg, unsigned bytes, bool to32)
     if (tnum_is_const(reg->var)) {
         verify_set_value(reg, tnum_sign_extend(reg->var, bytes).value);
     } else {
-        reg->var = same ? tnum_sign_extend(reg->var, bytes) : tnum_unknown();
         verify_forget_bounds(reg);
         reg->smin = same ? (int64_t)((uint64_t)smin << up) >> up : -limit;
         reg->smax = same ? (int64_t)((uint64_t)smax << up) >> up : limit - 1;
+        reg->var = same ? tnum_range((uint64_t)reg->smin, (uint64_t)reg->smax) : tnum_unknown();
         verify_sync_bounds(reg);
     }
     if (to32)

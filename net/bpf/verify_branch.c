@@ -83,7 +83,16 @@ static int decide_equal(const struct span *a, const struct span *b)
         return a->var.value == b->var.value;
     if (a->umin > b->umax || a->umax < b->umin || a->smin > b->smax || a->smax < b->smin)
         return 0;
+    if (((a->var.value ^ b->var.value) & ~(a->var.mask | b->var.mask)) != 0)
+        return 0; /* a bit that is known of both differs */
     return -1;
+}
+
+/* Unequal in the lower half: unequal */
+static bool low_differs(const struct verify_reg *a, const struct verify_reg *b)
+{
+    return a->u32_min > b->u32_max || a->u32_max < b->u32_min || a->s32_min > b->s32_max ||
+           a->s32_max < b->s32_min;
 }
 
 static int decide_set(const struct span *a, const struct span *b)
@@ -103,9 +112,12 @@ int verify_scalars_decide(const struct verify_reg *reg_a, const struct verify_re
 
     switch (op) {
     case BPF_JEQ:
-        return decide_equal(&a, &b);
     case BPF_JNE:
         equal = decide_equal(&a, &b);
+        if (equal < 0 && !is32 && low_differs(reg_a, reg_b))
+            equal = 0;
+        if (op == BPF_JEQ)
+            return equal;
         return equal < 0 ? -1 : !equal;
     case BPF_JSET:
         return tnum_is_const(a.var) && !tnum_is_const(b.var) ? decide_set(&b, &a)
@@ -185,6 +197,8 @@ static void refine_set(struct verify_reg *a, const struct verify_reg *b, bool is
 
     if (!tnum_is_const(bits) || (set && !IS_POWER_OF_TWO(bits.value)))
         return; /* one of several bits is set: which one? */
+    if (!set)
+        verify_forget_bounds(a); /* as Linux: here, bits that contradict ranges are no surprise */
     if (set)
         a->var = (struct tnum){ a->var.value | bits.value, a->var.mask & ~bits.value };
     else
@@ -243,29 +257,33 @@ void verify_refine(struct verify_reg *a, struct verify_reg *b, unsigned op, bool
     verify_sync_bounds(b);
 }
 
-/* An empty range: nothing real is on this way. What is known is given up (not: made up). */
 static bool is_empty(const struct verify_reg *reg)
 {
     return reg->umin > reg->umax || reg->smin > reg->smax || reg->u32_min > reg->u32_max ||
-           reg->s32_min > reg->s32_max || (reg->var.value & reg->var.mask) != 0;
+           reg->s32_min > reg->s32_max;
 }
 
-static void refine_now(struct verify_env *env, int a, int b, struct verify_reg *imm, unsigned op,
-                       bool is32)
+/* Does `op` leave nothing of one of the ranges? Then that way is not gone. */
+static bool is_impossible(const struct verify_reg *a, const struct verify_reg *b, unsigned op,
+                          bool is32)
 {
-    struct verify_reg *reg_a = verify_reg_now(env, (unsigned)a);
-    struct verify_reg *reg_b = b >= 0 ? verify_reg_now(env, (unsigned)b) : imm;
+    struct verify_reg x = *a, y = *b;
 
-    if (reg_a == reg_b)
-        return;
-    verify_refine(reg_a, reg_b, op, is32);
-    if (is_empty(reg_a) || is_empty(reg_b)) {
-        uint32_t id_a = reg_a->id, id_b = reg_b->id;
-        verify_set_unknown(reg_a);
-        verify_set_unknown(reg_b);
-        reg_a->id = id_a;
-        reg_b->id = id_b;
-    }
+    verify_refine(&x, &y, op, is32);
+    return is_empty(&x) || is_empty(&y);
+}
+
+/* As verify_scalars_decide(), with what would be known behind the jump */
+static int decide_scalars(const struct verify_reg *a, const struct verify_reg *b, unsigned op,
+                          bool is32)
+{
+    int way = verify_scalars_decide(a, b, op, is32);
+
+    if (way >= 0 || a == b)
+        return way;
+    if (is_impossible(a, b, verify_reverse_op(op), is32))
+        return 1;
+    return is_impossible(a, b, op, is32) ? 0 : -1;
 }
 
 /* ---- Copies of a scalar ---- */
@@ -274,35 +292,44 @@ static void refine_now(struct verify_env *env, int a, int b, struct verify_reg *
  * precision matters is theirs together. */
 static bool note_linked(struct verify_env *env, const struct verify_reg *reg)
 {
+    uint32_t id = verify_base_id(reg);
     bool alone = true;
 
-    if (reg->type != REG_SCALAR || reg->id == 0)
+    if (id == 0)
         return true;
     VERIFY_EACH_REG(&env->now, it)
     for (; it.reg != NULL; verify_each_next(&env->now, &it))
-        if (it.reg != reg && it.reg->type == REG_SCALAR && it.reg->id == reg->id)
+        if (it.reg != reg && verify_base_id(it.reg) == id)
             alone = false;
     if (alone)
         return true;
     VERIFY_EACH_REG(&env->now, each)
     for (; each.reg != NULL; verify_each_next(&env->now, &each))
-        if (each.reg->type == REG_SCALAR && each.reg->id == reg->id &&
-            !verify_trail_linked(env, &each))
+        if (verify_base_id(each.reg) == id && !verify_trail_linked(env, &each))
             return false;
     return true;
 }
 
 static void copy_to_linked(struct verify_env *env, const struct verify_reg *reg)
 {
-    if (reg->type != REG_SCALAR || reg->id == 0)
+    uint32_t id = verify_base_id(reg);
+
+    if (id == 0)
         return;
     VERIFY_EACH_REG(&env->now, it)
     for (; it.reg != NULL; verify_each_next(&env->now, &it)) {
-        bool precise = it.reg->precise;
-        if (it.reg == reg || it.reg->type != REG_SCALAR || it.reg->id != reg->id)
-            continue;
+        struct verify_reg old = *it.reg, delta;
+        uint32_t plus = (old.id | reg->id) & VERIFY_ID_PLUS;
+        if (it.reg == reg || verify_base_id(it.reg) != id || plus == VERIFY_ID_PLUS)
+            continue; /* of a sum in 32 and one in 64 bits, neither says anything of the other */
         *it.reg = *reg;
-        it.reg->precise = precise;
+        it.reg->precise = old.precise;
+        it.reg->id = old.id;
+        it.reg->off = old.off;
+        if (plus == 0 || old.off == reg->off)
+            continue;
+        verify_set_const(&delta, (uint64_t)((int64_t)old.off - reg->off));
+        verify_scalar_op(it.reg, &delta, BPF_ADD, plus == VERIFY_ID_PLUS64);
     }
 }
 
@@ -383,7 +410,7 @@ static int decide(struct verify_env *env, const struct bpf_insn *insn, const str
     int way;
 
     if (a->type == REG_SCALAR && b->type == REG_SCALAR) {
-        way = verify_scalars_decide(a, b, op, is32);
+        way = decide_scalars(a, b, op, is32);
         if (way >= 0) {
             verify_mark_precise(env, insn->dst);
             if (by_reg)
@@ -410,7 +437,8 @@ static void take(struct verify_env *env, const struct bpf_insn *insn, struct ver
     struct verify_reg *b = by_reg ? verify_reg_now(env, insn->src) : &imm;
 
     if (a->type == REG_SCALAR && b->type == REG_SCALAR) {
-        refine_now(env, insn->dst, by_reg ? insn->src : -1, &imm, op, is32);
+        if (a != b)
+            verify_refine(a, b, op, is32);
         copy_to_linked(env, a);
         copy_to_linked(env, b);
     } else if (!is32 && verify_may_be_null(a->type) && !by_reg && insn->imm == 0 &&
@@ -421,12 +449,30 @@ static void take(struct verify_env *env, const struct bpf_insn *insn, struct ver
     }
 }
 
-static bool operands_ok(struct verify_env *env, const struct bpf_insn *insn)
+/* An address tells something by being compared: only with its like, and with NULL. */
+static bool comparable(const struct verify_reg *a, const struct verify_reg *b)
 {
-    if (BPF_SRC(insn->code) == BPF_X && verify_reg_now(env, insn->src)->type == REG_NONE)
+    bool packets = (verify_is_packet(a->type) || a->type == REG_PACKET_END) &&
+                   (verify_is_packet(b->type) || b->type == REG_PACKET_END);
+
+    if (a->type == b->type || packets)
+        return true;
+    return (verify_is_const(a) && a->var.value == 0) || (verify_is_const(b) && b->var.value == 0);
+}
+
+static bool operands_ok(struct verify_env *env, const struct bpf_insn *insn,
+                        const struct verify_reg *imm)
+{
+    const struct verify_reg *a = verify_reg_now(env, insn->dst);
+    const struct verify_reg *b =
+        BPF_SRC(insn->code) == BPF_X ? verify_reg_now(env, insn->src) : imm;
+
+    if (BPF_SRC(insn->code) == BPF_X && b->type == REG_NONE)
         return verify_fail(env, "R%u !read_ok\n", insn->src);
-    if (verify_reg_now(env, insn->dst)->type == REG_NONE)
+    if (a->type == REG_NONE)
         return verify_fail(env, "R%u !read_ok\n", insn->dst);
+    if (!comparable(a, b))
+        return verify_fail(env, "R%u pointer comparison prohibited\n", insn->dst);
     return true;
 }
 
@@ -450,9 +496,9 @@ bool verify_branch(struct verify_env *env, const struct bpf_insn *insn, uint32_t
     struct verify_reg imm;
     int way;
 
-    if (!operands_ok(env, insn))
-        return false;
     verify_set_const(&imm, (uint64_t)(int64_t)insn->imm);
+    if (!operands_ok(env, insn, &imm))
+        return false;
     way = decide(env, insn, &imm, op, is32);
     *next = way == 1 ? target : at + 1;
     env->info[at].fell |= way != 1;

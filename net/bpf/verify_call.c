@@ -78,6 +78,8 @@ static bool map_arg(struct verify_env *env, struct call *call, unsigned regno)
     map = env->prog->maps[reg->map];
     call->map = map;
     call->map_index = reg->map;
+    if (id == BPF_FUNC_tail_call && map->def.type != BPF_MAP_TYPE_PROG_ARRAY)
+        return verify_fail(env, "expected prog array map for tail call\n");
     if (map->def.type >= 32 || !(call->helper->maps >> map->def.type & 1))
         return verify_fail(env, "cannot pass map_type %u into func bpf_%s#%u\n", map->def.type,
                            call->helper->name, id);
@@ -189,40 +191,30 @@ static bool check_arg(struct verify_env *env, struct call *call, unsigned i)
     case BPF_ARG_ALLOC_MEM:
         return release_arg(env, call, regno);
     default:
-        return true;
+        /* trace_printk may print one with %p. */
+        return reg->type == REG_SCALAR || call->id == BPF_FUNC_trace_printk ||
+               verify_fail(env, "R%u leaks addr into helper function\n", regno);
     }
 }
 
 /* ---- What it leaves ---- */
 
-static void invalidate(struct verify_reg *reg)
-{
-    reg->type = REG_NONE;
-    reg->id = 0;
-    reg->ref = 0;
-}
-
 void verify_packet_moved(struct verify_env *env)
 {
     VERIFY_EACH_REG(&env->now, it)
-    for (; it.reg != NULL; verify_each_next(&env->now, &it)) {
-        unsigned type = it.reg->type;
-        if (type != REG_PACKET && type != REG_META && type != REG_PACKET_END)
-            continue;
-        invalidate(it.reg);
-    }
-    verify_forget_invalid_spills(&env->now);
+    for (; it.reg != NULL; verify_each_next(&env->now, &it))
+        if (verify_is_packet(it.reg->type) || it.reg->type == REG_PACKET_END)
+            verify_set_unknown(it.reg);
 }
 
-/* Whoever still has the record has nothing. */
+/* Whoever still has the record has a number. */
 static void release(struct verify_env *env, uint32_t ref)
 {
     verify_ref_drop(&env->now, ref);
     VERIFY_EACH_REG(&env->now, it)
     for (; it.reg != NULL; verify_each_next(&env->now, &it))
         if (it.reg->ref == ref)
-            invalidate(it.reg);
-    verify_forget_invalid_spills(&env->now);
+            verify_set_unknown(it.reg);
 }
 
 static bool set_result(struct verify_env *env, const struct call *call)
@@ -259,7 +251,7 @@ static bool find_helper(struct verify_env *env, struct call *call)
 
     call->helper = bpf_helper_find(call->id);
     if (call->helper == NULL && name == NULL)
-        return verify_fail(env, "invalid func unknown#%u\n", call->id);
+        return verify_fail(env, "invalid func unknown#%d\n", (int)call->id);
     if (call->helper == NULL)
         return verify_fail(env, "program of this type cannot use helper bpf_%s#%u\n", name,
                            call->id);

@@ -44,7 +44,7 @@ static bool imm64_form(struct verify_env *env, const struct bpf_insn *insn, uint
         return verify_fail(env,
                            "BPF_LD_[ABS|IND] instructions not allowed for this program type\n");
     if (insn->code != BPF_LD_IMM64)
-        return verify_fail(env, "invalid BPF_LD_IMM insn\n");
+        return unknown_opcode(env, insn);
     if (insn->off != 0)
         return reserved(env, "BPF_LD_IMM64");
     if (at + 1 >= env->count || insn[1].code != 0 || insn[1].dst != 0 || insn[1].src != 0 ||
@@ -102,15 +102,16 @@ static bool jump_form(struct verify_env *env, const struct bpf_insn *insn)
 
     switch (BPF_OP(insn->code)) {
     case BPF_JA:
-        return (!by_reg && insn->src == 0 && insn->dst == 0 &&
-                (is32 ? insn->off == 0 : insn->imm == 0)) ||
+        if (by_reg)
+            return unknown_opcode(env, insn);
+        return (insn->src == 0 && insn->dst == 0 && (is32 ? insn->off == 0 : insn->imm == 0)) ||
                reserved(env, "BPF_JA");
     case BPF_CALL:
-        if (is32)
+        if (is32 || by_reg)
             return unknown_opcode(env, insn);
         if (insn->src == BPF_PSEUDO_KFUNC_CALL)
             return verify_fail(env, "kernel function calls are not supported: #%d\n", insn->imm);
-        return (!by_reg && insn->off == 0 && insn->dst == 0 &&
+        return (insn->off == 0 && insn->dst == 0 &&
                 (insn->src == 0 || insn->src == BPF_PSEUDO_CALL)) ||
                reserved(env, "BPF_CALL");
     case BPF_EXIT:
@@ -120,11 +121,9 @@ static bool jump_form(struct verify_env *env, const struct bpf_insn *insn)
                reserved(env, "BPF_EXIT");
     case 0xe0:
     case 0xf0:
-        return verify_fail(env, "invalid BPF_JMP%s opcode %x\n", is32 ? "32" : "",
-                           BPF_OP(insn->code));
+        return unknown_opcode(env, insn);
     default:
-        return (by_reg ? insn->imm == 0 : insn->src == 0) ||
-               reserved(env, is32 ? "BPF_JMP32" : "BPF_JMP");
+        return (by_reg ? insn->imm == 0 : insn->src == 0) || reserved(env, "BPF_JMP/JMP32");
     }
 }
 
@@ -158,6 +157,8 @@ static bool memory_form(struct verify_env *env, const struct bpf_insn *insn)
         return atomic_form(env, insn);
     if (class == BPF_LDX && mode == BPF_MEMSX && BPF_SIZE(insn->code) != BPF_DW)
         return insn->imm == 0 || reserved(env, "BPF_LDX");
+    if (mode != BPF_MEM && class == BPF_LDX)
+        return reserved(env, "BPF_LDX");
     if (mode != BPF_MEM)
         return unknown_opcode(env, insn);
     if (class == BPF_ST)
@@ -335,7 +336,7 @@ static bool check_jumps(struct verify_env *env)
                                    (long long)target);
             if (env->info[target].second)
                 return verify_fail(env, "jump into the middle of ldimm64 insn %lld\n",
-                                   (long long)target);
+                                   (long long)target - 1);
         }
         env->now.insn = subprog->end - 1;
         if (env->info[subprog->end - 1].second ||
@@ -412,7 +413,7 @@ static bool depth_from(struct verify_env *env, unsigned i, unsigned frames, unsi
     unsigned depth = above + ALIGN_UP(subprog->depth, 16u);
 
     if (frames > BPF_FRAMES_MAX)
-        return verify_fail(env, "the call stack of %u frames is too deep !\n", frames);
+        return verify_fail(env, "the call stack of %u frames is too deep !\n", frames - 1);
     if (depth > BPF_STACK_BYTES)
         return verify_fail(env, "combined stack size of %u calls is %u. Too large\n", frames,
                            depth);

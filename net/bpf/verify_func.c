@@ -50,18 +50,6 @@ bool verify_each_next(struct verify_now *now, struct verify_each *it)
     }
 }
 
-void verify_forget_invalid_spills(struct verify_now *now)
-{
-    for (unsigned f = 0; f < now->frames; f++)
-        for (uint64_t left = now->frame[f].spilled; left != 0; left &= left - 1) {
-            unsigned slot = (unsigned)__builtin_ctzll(left);
-            if (now->frame[f].stack[slot].reg.type != REG_NONE)
-                continue;
-            now->frame[f].spilled &= ~(1ull << slot);
-            memset(now->frame[f].stack[slot].type, SLOT_INVALID, 8);
-        }
-}
-
 /* ---- References ---- */
 
 bool verify_ref_new(struct verify_env *env, uint32_t *id)

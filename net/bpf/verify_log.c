@@ -53,8 +53,11 @@ bool verify_fail(struct verify_env *env, const char *fmt, ...)
 
 const char *verify_tnum_text(struct tnum t, char *out)
 {
-    fmt_snprintf(out, 48, "(0x%llx; 0x%llx)", (unsigned long long)t.value,
-                 (unsigned long long)t.mask);
+    if (tnum_is_const(t))
+        fmt_snprintf(out, 48, "%#llx", (unsigned long long)t.value);
+    else
+        fmt_snprintf(out, 48, "(0x%llx; 0x%llx)", (unsigned long long)t.value,
+                     (unsigned long long)t.mask);
     return out;
 }
 
@@ -199,7 +202,9 @@ static void add_reg(struct verify_env *env, struct line *line, const struct veri
     add(line, "(");
     if (reg->id != 0) {
         add_item(line, &first, "id");
-        add(line, "%u", reg->id);
+        add(line, "%u", reg->id & ~VERIFY_ID_PLUS);
+        if (reg->id & VERIFY_ID_PLUS)
+            add(line, "%+d", reg->off);
     }
     if (reg->type != REG_SCALAR)
         add_pointer(env, line, &first, reg);

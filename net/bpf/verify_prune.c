@@ -37,6 +37,8 @@ static bool match_ids(struct match *m, uint32_t old, uint32_t now)
 /* A scalar without an id is equal to none; being equal to something is no harm then. */
 static bool match_scalar_ids(struct match *m, uint32_t old, uint32_t now)
 {
+    old &= ~VERIFY_ID_PLUS;
+    now &= ~VERIFY_ID_PLUS;
     return old == 0 || match_ids(m, old, now != 0 ? now : --m->fresh);
 }
 
@@ -61,9 +63,13 @@ static bool reg_covered(struct match *m, const struct verify_reg *old, const str
         return false;
     if (old->type == REG_SCALAR) {
         if (m->exact)
-            return same_value(old, now) && match_scalar_ids(m, old->id, now->id);
+            return same_value(old, now) && old->off == now->off &&
+                   match_scalar_ids(m, old->id, now->id);
         if (!old->precise)
             return true;
+        if (((old->id ^ now->id) & VERIFY_ID_PLUS) != 0 ||
+            ((old->id & VERIFY_ID_PLUS) && old->off != now->off))
+            return false;
         return range_within(old, now) && tnum_contains(old->var, now->var) &&
                match_scalar_ids(m, old->id, now->id);
     }

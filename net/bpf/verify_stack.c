@@ -22,13 +22,17 @@ static bool is_scalar_spill(const struct verify_frame *frame, unsigned slot)
     return has_spill(frame, slot) && frame->stack[slot].reg.type == REG_SCALAR;
 }
 
+/* A spill is no longer whole: what is left of a number are bytes; what is left of a pointer is not
+ * to be read, so that no part of an address gets out. */
 void verify_slot_forget(struct verify_frame *frame, unsigned slot)
 {
+    uint8_t rest = frame->stack[slot].reg.type == REG_SCALAR ? SLOT_MISC : SLOT_INVALID;
+
     if (!has_spill(frame, slot))
         return;
     for (unsigned i = 0; i < 8; i++)
         if (frame->stack[slot].type[i] == SLOT_SPILL)
-            frame->stack[slot].type[i] = SLOT_MISC;
+            frame->stack[slot].type[i] = rest;
     frame->spilled &= ~(1ull << slot);
 }
 
@@ -137,7 +141,7 @@ static bool read_bytes(struct verify_env *env, const struct place *place, uint32
         if (type == SLOT_SPILL && reg->type != REG_SCALAR) {
             if (fixed)
                 return verify_fail(env, "invalid size of register fill\n");
-            *zero = false;
+            return verify_fail(env, "leaking pointer from stack off %d\n", at);
         } else if (type == SLOT_SPILL) {
             *zero &= tnum_is_const(reg->var) && reg->var.value == 0;
         } else {
@@ -156,12 +160,6 @@ static unsigned spill_bytes(const struct verify_stack_slot *slot)
     return bytes;
 }
 
-static void share_id(struct verify_env *env, struct verify_reg *reg)
-{
-    if (reg->type == REG_SCALAR && reg->id == 0 && !tnum_is_const(reg->var))
-        reg->id = ++env->next_id;
-}
-
 /* A spilled register comes back: all of it, or its low bytes. */
 static void fill(struct verify_env *env, struct verify_reg *spill, unsigned spilled_bytes,
                  uint32_t bytes, struct verify_reg *dst)
@@ -170,7 +168,7 @@ static void fill(struct verify_env *env, struct verify_reg *spill, unsigned spil
         bytes == spilled_bytes && (bytes == 8 || (bytes == 4 && spill->umax <= UINT32_MAX));
 
     if (whole)
-        share_id(env, spill);
+        verify_share_id(env, spill);
     *dst = *spill;
     dst->precise = false;
     if (!whole && dst->type == REG_SCALAR && dst->umax >> (8 * MIN(bytes, 7u)) != 0)
@@ -255,7 +253,7 @@ static bool write_fixed(struct verify_env *env, const struct place *place, uint3
     if (start && (reg != NULL || imm != NULL)) {
         if (reg != NULL) {
             if (bytes == 8 || reg->umax >> (8 * bytes) == 0)
-                share_id(env, reg);
+                verify_share_id(env, reg);
             value = *reg;
         } else {
             verify_set_const(&value, (uint64_t)(int64_t)*imm);
@@ -329,6 +327,9 @@ static bool helper_byte(struct verify_env *env, const struct place *place, int32
                            verify_tnum_text(verify_reg_now(env, base)->var, text), at - place->low,
                            bytes);
     }
+    if (*type == SLOT_SPILL && !is_scalar_spill(place->frame, slot_of(at)))
+        return verify_fail(env, "R%u leaks addr into helper function: the stack at off %d\n", base,
+                           at);
     if (access == ACCESS_WRITE) {
         verify_slot_forget(place->frame, slot_of(at));
         *type = SLOT_MISC;

@@ -20,6 +20,8 @@
 
 struct isa_run {
     unsigned stride; /* of all pairs of registers every so many, other ones in each vector */
+    /* What runs the programs instead of our engines, without our memory: Linux. NULL: ours. */
+    uint64_t (*other)(const struct bpf_insn *insns, uint32_t count);
     void (*say)(const char *what, unsigned row, const char *engine, uint64_t result);
     unsigned vectors, passed;
 
@@ -91,13 +93,20 @@ static inline void isa_end_vector(struct isa_run *run, const char *what, unsigne
     struct bpf_prog *prog = &run->prog;
     uint64_t result[2] = { 1, 1 };
 
+    run->vectors++;
     isa_put(run, BPF_ALU64 | BPF_MOV | BPF_K, BPF_R0, 0, 0, 0);
     isa_put(run, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
     prog->insns = run->insns;
     prog->subprogs = &run->subprog;
     prog->subprog_count = 1;
     prog->verified = true;
-    run->vectors++;
+    if (run->other != NULL) {
+        result[0] = run->other(run->insns, prog->count);
+        if (result[0] != 0)
+            run->say(what, row, "another engine", result[0]);
+        run->passed += result[0] == 0;
+        return;
+    }
     result[0] = bpf_interpret(prog, run->buffer);
     if (result[0] != 0)
         run->say(what, row, "interpreter", result[0]);
@@ -226,11 +235,22 @@ static inline uint64_t isa_middle(const struct isa_run *run)
     return (uintptr_t)run->buffer + ISA_BUFFER_BYTES / 2;
 }
 
+/* The middle of the memory: our buffer, or any other engine's stack. */
+static inline void isa_load_middle(struct isa_run *run, unsigned base)
+{
+    if (run->other == NULL) {
+        isa_load64(run, base, isa_middle(run));
+    } else {
+        isa_put(run, BPF_ALU64 | BPF_MOV | BPF_X, base, BPF_R10, 0, 0);
+        isa_put(run, BPF_ALU64 | BPF_ADD | BPF_K, base, 0, 0, -256);
+    }
+}
+
 /* Puts the vector's value into memory and the address into `base`. */
 static inline void isa_set_memory(struct isa_run *run, unsigned base, unsigned free, int off,
                                   uint64_t value)
 {
-    isa_load64(run, base, isa_middle(run));
+    isa_load_middle(run, base);
     isa_load64(run, free, value);
     isa_put(run, BPF_STX | BPF_MEM | BPF_DW, base, free, off, 0);
 }
@@ -238,7 +258,7 @@ static inline void isa_set_memory(struct isa_run *run, unsigned base, unsigned f
 /* Compares it, and has the memory as it was before. */
 static inline void isa_expect_memory(struct isa_run *run, int off, uint64_t value, unsigned where)
 {
-    isa_load64(run, BPF_R5, isa_middle(run));
+    isa_load_middle(run, BPF_R5);
     isa_put(run, BPF_LDX | BPF_MEM | BPF_DW, BPF_R6, BPF_R5, off, 0);
     isa_expect(run, BPF_R6, BPF_R7, value, where);
     isa_load64(run, BPF_R6, 0xeeeeeeeeeeeeeeee);
@@ -279,16 +299,16 @@ static inline void isa_memory_pair(struct isa_run *run, const struct isa_memory 
 
 static inline void isa_run_memory(struct isa_run *run, unsigned row)
 {
-    static const int16_t offs[] = { 0, 1, 127, 128, -8, -128, -129, 1000, -1999 };
+    static const int16_t offs[] = { 0, 128, -8, -128, 120, 1, 127, -129, 1000, -1999 };
     const struct isa_memory *v = &isa_memories[row];
-    unsigned n = row;
+    unsigned n = row, places = run->other == NULL ? ARRAY_SIZE(offs) : 5; /* aligned, in 512 */
 
     isa_begin(run);
     for (unsigned reg = 0; reg < BPF_R10; reg++) {
         for (unsigned base = 0; base < BPF_R10; base++) {
             if ((reg != base || BPF_CLASS(v->code) == BPF_LDX) &&
                 isa_wants_pair(run, row, reg, base))
-                isa_memory_pair(run, v, reg, base, offs[n++ % ARRAY_SIZE(offs)]);
+                isa_memory_pair(run, v, reg, base, offs[n++ % places]);
         }
     }
     isa_end_vector(run, "memory", row);
@@ -311,23 +331,24 @@ static inline void isa_atomic_pair(struct isa_run *run, const struct isa_atomic 
     isa_expect(run, src, free, v->src_after, where | 1);
     if (src != BPF_R0 && base != BPF_R0)
         isa_expect(run, BPF_R0, free, compares ? v->r0_after : ISA_MARKER, where | 2);
-    isa_expect(run, base, free, isa_middle(run), where | 3);
+    if (run->other == NULL)
+        isa_expect(run, base, free, isa_middle(run), where | 3);
     isa_expect_memory(run, off, v->memory_after, where | 4);
 }
 
 static inline void isa_run_atomic(struct isa_run *run, unsigned row)
 {
-    static const int16_t offs[] = { 0, 8, 120, 128, -8, -128, -136, 1000, -2000 };
+    static const int16_t offs[] = { 0, 128, -8, -128, 120, 8, -136, 1000, -2000 };
     const struct isa_atomic *v = &isa_atomics[row];
     bool compares = v->op == BPF_CMPXCHG;
-    unsigned n = row;
+    unsigned n = row, places = run->other == NULL ? ARRAY_SIZE(offs) : 5; /* aligned, in 512 */
 
     isa_begin(run);
     for (unsigned src = 0; src < BPF_R10; src++) {
         for (unsigned base = 0; base < BPF_R10; base++) {
             if (src != base && !(compares && (src == BPF_R0 || base == BPF_R0)) &&
                 isa_wants_pair(run, row, src, base))
-                isa_atomic_pair(run, v, src, base, offs[n++ % ARRAY_SIZE(offs)]);
+                isa_atomic_pair(run, v, src, base, offs[n++ % places]);
         }
     }
     isa_end_vector(run, "atomic", row);

@@ -19,11 +19,25 @@ FUZZ_EXTRA_site := -D_GNU_SOURCE
 FUZZ_kv := $(TEST_kv)
 $(BUILD)/fuzz/fuzz_httpd: $(LWIP_STAMP)
 
-$(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(FUZZ_$$*) tests/host/fakes.c $(wildcard tests/fuzz/*.h tests/host/*.h apps/httpd/*.h kernel/include/kernel/*.h) tests/fuzz/fuzz.mk | deps-test
+# eBPF: interpreter and JIT
+FUZZ_bpf_jit := $(BPF_ENGINES) tests/host/bpf_shadow.c
+FUZZ_EXTRA_bpf_jit := -DBPF_SHADOW
+
+$(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(FUZZ_$$*) tests/host/fakes.c $(wildcard tests/fuzz/*.h tests/host/*.h tests/bpf/*.h net/bpf/*.h apps/httpd/*.h kernel/include/kernel/*.h) tests/fuzz/fuzz.mk | deps-test
 	@mkdir -p $(@D)
 	@echo "  FUZZ    $@"
 	@clang $(HOST_FLAGS) -fsanitize=fuzzer $(WARN) -Wno-missing-prototypes -Wno-unknown-warning-option \
 	    $(FUZZ_EXTRA_$*) -Itests/fuzz $(filter %.c,$^) -lcmocka -o $@
+
+# eBPF: the object loader. Its seeds are what clang makes, without debugging information for people.
+FUZZ_bpf_object := $(TEST_bpf_object)
+FUZZ_EXTRA_bpf_object := $(HOST_EXTRA_bpf_object)
+BPF_SEEDS := $(BUILD)/fuzz/bpf_object.seeds
+$(BPF_SEEDS): $(BPF_TEST_OBJS)
+	@mkdir -p $@
+	@for object in $^; do llvm-strip -g -o $@/$${object##*/} $$object; done
+	@touch $@
+$(BUILD)/fuzz/fuzz_bpf_object: | $(BPF_SEEDS)
 
 FUZZERS := $(addprefix $(BUILD)/fuzz/fuzz_,$(FUZZ_TARGETS))
 

@@ -6,7 +6,6 @@
 #define TESTS_BPF_OBJECT_SEAM_H
 
 #include "../../net/bpf/object.h"
-#include <kernel/rand.h>
 #include <kernel/softirq.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,16 +13,6 @@
 static unsigned softirqs_disabled;
 static const char *verifier_refuses; /* the program of that name */
 static unsigned verified;
-
-void rand_bytes(void *buf, size_t bytes)
-{
-    memset(buf, 0x5a, bytes);
-}
-
-bool bpf_ifindex_known(uint32_t ifindex)
-{
-    return ifindex == 1;
-}
 
 void softirq_disable(void)
 {

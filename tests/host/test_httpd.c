@@ -446,6 +446,7 @@ static void test_no_memory_to_gather(void **state)
     peer_ack_all(peer);
     a = only_answer(peer, false);
     assert_int_equal(a.status, 503);
+    assert_true(head_has(&a, "\r\nRetry-After: 1\r\n")); /* RFC 9110 §15.6.4 */
     leave(peer);
 }
 

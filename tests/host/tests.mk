@@ -135,16 +135,21 @@ HOST_EXTRA_echo := $(HOST_EXTRA_httpd)
 $(BUILD)/host/test_httpd $(BUILD)/host/test_echo $(BUILD)/host/test_trace_text: $(LWIP_STAMP)
 
 # eBPF: maps and helpers
-BPF_MAPS := $(addprefix net/bpf/,map.c map_array.c map_hash.c map_lpm.c map_prog.c map_dev.c map_xsk.c \
+BPF_MAP_TEST := $(addprefix net/bpf/,map.c map_array.c map_hash.c map_lpm.c map_lpm_edit.c map_prog.c map_dev.c map_xsk.c \
               map_ring.c registry.c) tests/host/fake_bpf.c tests/host/fake_bpf_mem.c
 BPF_HELPERS := $(addprefix net/bpf/,helper.c helper_map.c helper_packet.c helper_redirect.c helper_event.c \
-                 helper_system.c helper_format.c helper_proto.c) kernel/fmt.c $(BPF_MAPS)
-TEST_bpf_map_array := $(BPF_MAPS)
-TEST_bpf_map_lpm := $(BPF_MAPS)
-TEST_bpf_map_linux := $(BPF_MAPS) tests/host/bpf_linux.c
-TEST_bpf_map_refs := $(BPF_MAPS)
+                 helper_system.c helper_format.c helper_proto.c) kernel/fmt.c $(BPF_MAP_TEST)
+TEST_bpf_helper_table := $(BPF_HELPERS) tests/host/fake_fib.c
+TEST_bpf_helper_fib := net/bpf/helper_fib.c
+HOST_EXTRA_bpf_helper_fib := -D_GNU_SOURCE -Inet/port -I$(LWIP)/src/include $(addprefix $(LWIP)/src/core/,def.c ipv4/ip4_addr.c)
+$(BUILD)/host/test_bpf_helper_fib: $(LWIP_STAMP)
+TEST_bpf_map_array := $(BPF_MAP_TEST)
+TEST_bpf_helper_linux := $(BPF_HELPERS) tests/host/fake_fib.c tests/host/bpf_linux.c
+TEST_bpf_map_lpm := $(BPF_MAP_TEST)
+TEST_bpf_map_linux := $(BPF_MAP_TEST) tests/host/bpf_linux.c
+TEST_bpf_map_refs := $(BPF_MAP_TEST)
 TEST_bpf_map_ring := $(BPF_HELPERS) tests/host/fake_fib.c
-TEST_bpf_map_hash := $(filter-out net/bpf/map_hash.c,$(BPF_MAPS)) # included by the test
+TEST_bpf_map_hash := $(filter-out net/bpf/map_hash.c,$(BPF_MAP_TEST)) # included by the test
 
 # eBPF: raw rings, and the apps on them
 LWIP_INCLUDES := -Inet/port -I$(LWIP)/src/include
@@ -154,23 +159,11 @@ $(BUILD)/host/test_xsk: $(LWIP_STAMP)
 BPF_MAPS := $(wildcard net/bpf/map*.c) net/bpf/registry.c tests/host/fake_bpf_mem.c
 TEST_kv := apps/kv/kv_proto.c apps/kv/kv_store.c kernel/fmt.c $(BPF_MAPS)
 
-# eBPF: the hook, its console commands, the loader's programs
-TEST_xdp := net/xdp.c drivers/pktbuf.c net/port/chksum.c tests/host/fake_capture.c
-HOST_EXTRA_xdp := -Inet/port
-# eBPF: interpreter, JIT, disassembler
-BPF_ENGINES := net/bpf/interpret.c $(addprefix net/bpf/jit_x86,.c _alu.c _mem.c _call.c) tests/host/fake_bpf_mem.c
-TEST_bpf_isa := $(BPF_ENGINES)
-TEST_bpf_calls := $(BPF_ENGINES)
-TEST_bpf_jit := $(BPF_ENGINES)
-TEST_bpf_random := $(BPF_ENGINES) tests/host/bpf_shadow.c
-HOST_EXTRA_bpf_random := -DBPF_SHADOW
-TEST_bpf_disasm := net/bpf/disasm.c net/bpf/helper_proto.c kernel/fmt.c
-
 # eBPF: the object loader. Its objects are compiled for it: by clang 14 and 19, for cpu v3 and v4,
 # without debugging information, and one for each CASE_ that is refused.
 BPF_LOADER := $(addprefix net/bpf/,object_elf.c object_btf.c object_core.c object_func.c object_maps.c \
               object_maps_btf.c object_reloc.c object_load.c log.c registry.c) $(wildcard net/bpf/map*.c) \
-              kernel/fmt.c tests/host/fake_bpf_mem.c
+              kernel/fmt.c tests/host/fake_bpf.c tests/host/fake_bpf_mem.c
 BPF_OBJECTS := $(BUILD)/bpf-objects
 BPF_SOURCES := $(patsubst tests/bpf/objects/%.bpf.c,%,$(filter-out %/refused.bpf.c,$(wildcard tests/bpf/objects/*.bpf.c)))
 BPF_REFUSED := $(shell sed -n 's/.*defined(CASE_\([a-z_]*\)).*/\1/p' tests/bpf/objects/refused.bpf.c | sort -u)
@@ -178,7 +171,16 @@ BPF_TEST_OBJS := $(foreach s,$(BPF_SOURCES),$(addprefix $(BPF_OBJECTS)/$(s)-,14.
                  $(BPF_OBJECTS)/legacy-nodebug.o $(addprefix $(BPF_OBJECTS)/refused-,$(BPF_REFUSED:=.o))
 TEST_bpf_object := $(BPF_LOADER)
 HOST_EXTRA_bpf_object := -D_GNU_SOURCE -DBPF_OBJECTS='"$(BPF_OBJECTS)"'
-$(BUILD)/host/test_bpf_object: $(BPF_TEST_OBJS) net/bpf/object_parse.h
+$(BUILD)/host/test_bpf_object: $(BPF_TEST_OBJS)
+# The same and apps/xdp's, through all of it: loader, verifier, interpreter and compiler.
+BPF_APPS := $(patsubst apps/xdp/%.bpf.c,%,$(wildcard apps/xdp/*.bpf.c))
+BPF_APP_OBJS := $(foreach s,$(BPF_APPS),$(addprefix $(BPF_OBJECTS)/apps/$(s)-,14.o 19.o v4.o))
+TEST_bpf_programs := $(BPF_LOADER) $(wildcard net/bpf/verify*.c) net/bpf/tnum.c net/bpf/disasm.c net/bpf/interpret.c \
+                     $(addprefix net/bpf/jit_x86,.c _alu.c _mem.c _call.c) \
+                     $(addprefix net/bpf/helper,.c _map.c _packet.c _redirect.c _event.c _system.c _format.c \
+                         _proto.c) tests/host/fake_fib.c
+HOST_EXTRA_bpf_programs := -D_GNU_SOURCE -DBPF_OBJECTS='"$(BPF_OBJECTS)"'
+$(BUILD)/host/test_bpf_programs: $(BPF_TEST_OBJS) $(BPF_APP_OBJS)
 # eBPF: the hook, its console commands, the loader's programs
 TEST_xdp := net/xdp.c drivers/pktbuf.c net/port/chksum.c tests/host/fake_capture.c
 HOST_EXTRA_xdp := -Inet/port
@@ -187,9 +189,9 @@ HOST_EXTRA_programs := $(EFI_HOST) -fshort-wchar
 TEST_bpf_text := net/bpf_text.c kernel/fmt.c
 # eBPF: interpreter, JIT, disassembler
 BPF_ENGINES := net/bpf/interpret.c $(addprefix net/bpf/jit_x86,.c _alu.c _mem.c _call.c) tests/host/fake_bpf_mem.c
-TEST_bpf_isa := $(BPF_ENGINES)
+TEST_bpf_isa := $(BPF_ENGINES) tests/host/bpf_linux.c
 TEST_bpf_calls := $(BPF_ENGINES)
-TEST_bpf_jit := $(BPF_ENGINES)
+TEST_bpf_jit := $(filter net/%,$(BPF_ENGINES))
 TEST_bpf_random := $(BPF_ENGINES) tests/host/bpf_shadow.c
 HOST_EXTRA_bpf_random := -DBPF_SHADOW
 TEST_bpf_disasm := net/bpf/disasm.c net/bpf/helper_proto.c kernel/fmt.c
@@ -204,6 +206,12 @@ HOST_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recov
 BPF_TEST = @mkdir -p $(@D) && echo "  BPF     $@" && clang-$(1) $(BPF_CFLAGS) $(2) -c $< -o $@
 $(BPF_OBJECTS)/refused-%.o: tests/bpf/objects/refused.bpf.c | deps-test
 	$(call BPF_TEST,14,-DCASE_$*)
+$(BPF_OBJECTS)/apps/%-14.o: apps/xdp/%.bpf.c apps/xdp/frame.h apps/xdp/kv.h | deps-test
+	$(call BPF_TEST,14)
+$(BPF_OBJECTS)/apps/%-19.o: apps/xdp/%.bpf.c apps/xdp/frame.h apps/xdp/kv.h | deps-test
+	$(call BPF_TEST,19)
+$(BPF_OBJECTS)/apps/%-v4.o: apps/xdp/%.bpf.c apps/xdp/frame.h apps/xdp/kv.h | deps-test
+	$(call BPF_TEST,19,-mcpu=v4)
 $(BPF_OBJECTS)/%-14.o: tests/bpf/objects/%.bpf.c | deps-test
 	$(call BPF_TEST,14)
 $(BPF_OBJECTS)/%-19.o: tests/bpf/objects/%.bpf.c | deps-test

@@ -155,19 +155,23 @@ def test_wget_mirrors_the_site(run, guest, tmp_path):
 # ------------------------------------------------------------ load generators
 
 
+# QEMU's port forwarding listens with a backlog of one: who connects more often at once has SYNs dropped by
+# this machine's own TCP, and ab never asks on such a connection. Crowds are on taps (test_crowd.py).
+AT_ONCE = 2
+
+
 @pytest.mark.parametrize("keep", [["-k"], []])
 def test_apache_bench(run, keep):
-    said = run("ab", "-q", "-n", 3000, "-c", 32, *keep, "{}/index.html").decode()
-    assert re.search(r"^Complete requests: +3000$", said, re.M) and "Non-2xx" not in said
+    said = run("ab", "-q", "-n", 2000, "-c", AT_ONCE, *keep, "{}/index.html").decode()
+    assert re.search(r"^Complete requests: +2000$", said, re.M) and "Non-2xx" not in said
     assert re.search(r"^Failed requests: +0$", said, re.M), said
-    assert re.search(rf"^HTML transferred: +{3000 * len(FILES['index.html'])} bytes$", said, re.M)
-    assert ("Keep-Alive requests:    3000" in said) == bool(keep)
+    assert re.search(rf"^HTML transferred: +{2000 * len(FILES['index.html'])} bytes$", said, re.M)
+    assert ("Keep-Alive requests:    2000" in said) == bool(keep)
 
 
-@pytest.mark.parametrize("at_once", [1, 16])
-def test_h2load(run, at_once):
-    """With 16: pipelined."""
-    said = run("h2load", "--h1", "-n", 6400, "-c", 16, "-m", at_once, "{}/style.css").decode()
+@pytest.mark.parametrize("pipelined", [1, 16])
+def test_h2load(run, pipelined):
+    said = run("h2load", "--h1", "-n", 6400, "-c", AT_ONCE, "-m", pipelined, "{}/style.css").decode()
     assert "6400 done, 6400 succeeded, 0 failed, 0 errored, 0 timeout" in said, said
     assert "6400 2xx, 0 3xx, 0 4xx, 0 5xx" in said
 

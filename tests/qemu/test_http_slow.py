@@ -1,7 +1,7 @@
 """Clients that are slow on purpose, scans and floods, while others are served: slowhttptest in its
 four modes, nmap and hping3, in a namespace of the test's own. What wrk's connections see meanwhile is
-printed (pytest -s), and stands in docs/http.md; that they see no error, and that nothing is left
-behind, is what is tested.
+printed (pytest -s), and stands in docs/http.md. They must see no error, and beside slow clients at most
+twice the p99; and nothing may be left behind.
 """
 
 import json
@@ -27,7 +27,7 @@ http_idle_timeout_s = 6
 """
 URL = f"http://{links.GUEST_IP}"
 SLOW = 500  # connections
-SECONDS = 8
+SECONDS = 7
 PAGE = bytes(612)
 
 # slowhttptest's four modes, against what each is meant for; what the server does about it.
@@ -52,6 +52,7 @@ FLOODS = {
 # of a CPU than is left over.
 LEFT_OVER = ["chrt", "--idle", 0]
 BUSY = [*LEFT_OVER, "sh", "-c", "while :; do :; done"]
+SLICE_MS = 4  # of Linux's scheduler: a p99 below says who had a CPU, and nothing of the server
 
 
 class Net:
@@ -120,19 +121,18 @@ def report(what, before, during, **more):
     print(json.dumps(row))
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_slow_clients(place, mode):
-    """SLOW of them, and wrk's 8 connections are served without an error meanwhile."""
-    guest, net = place
+def beside(guest, net, mode):
+    """wrk beside SLOW slow clients, by the p99 beside a busy loop: no error, and nothing refused for want
+    of memory. The ratio."""
     busy = net.start(*BUSY)
-    before = wrk(net, 3)
+    before = wrk(net, 2)
     busy.kill()
     busy.communicate()
     stats = guest.console_json("http")
     slow = net.start(*LEFT_OVER, "slowhttptest", *MODES[mode], "-c", SLOW, "-r", 250, "-l", SECONDS, "-p", 3)
     time.sleep(3)
     most = guest.console_json("http")["connections"]
-    during = wrk(net, 3)
+    during = wrk(net, 2)
     said = slow.communicate(timeout=60)[0]
     after = guest.console_json("http")
     ended = {name: after[name] - stats[name] for name in ("accepted", "idle_closed", "stalled", "reset")}
@@ -140,6 +140,16 @@ def test_slow_clients(place, mode):
     assert not during["errors"], during["said"]
     assert ended["accepted"] >= SLOW, said[-1000:]
     assert guest.counters()["memp.TCP_SEG_failed"] == guest.counters()["memp.PBUF_failed"] == 0
+    return during["p99_ms"] / max(before["p99_ms"], SLICE_MS)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_slow_clients(place, mode):
+    """What else the machine does may double a p99, too, but hardly three times in a row."""
+    ratios = []
+    while not ratios or (ratios[-1] > 2 and len(ratios) < 3):
+        ratios.append(beside(*place, mode))
+    assert ratios[-1] <= 2, ratios
 
 
 def test_slow_clients_are_ended(place):

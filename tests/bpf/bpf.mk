@@ -1,0 +1,22 @@
+# eBPF: Linux as the oracle (docs/bpf-oracle.md): tests/bpf with our verifier, interpreter and JIT.
+# As root it asks this machine's Linux by bpf(2); otherwise it says so and uses what is recorded.
+
+BPF_SECONDS ?= 20
+ORACLE_SOURCES := $(wildcard tests/bpf/*.c) \
+                  $(sort $(BPF_HELPERS) $(BPF_ENGINES) $(wildcard net/bpf/verify*.c) net/bpf/tnum.c \
+                         net/bpf/log.c net/bpf/disasm.c tests/host/fake_fib.c tests/host/fakes.c)
+ORACLE_OBJS := $(patsubst %.c,$(H)/oracle/%.o,$(ORACLE_SOURCES))
+
+$(H)/oracle/%.o: %.c | deps-test
+	@mkdir -p $(@D)
+	@$(HOSTCC) $(HOST_FLAGS) $(WARN) -Wno-missing-prototypes -MMD -MP -c $< -o $@
+
+$(H)/bpf_oracle: $(ORACLE_OBJS)
+	@echo "  HOSTCC  $@"
+	@$(HOSTCC) $(HOST_FLAGS) $^ -o $@
+
+check-bpf: $(H)/bpf_oracle ## our eBPF against Linux's: hand-made cases, and random ones for BPF_SECONDS (20)
+	@$< --seconds $(BPF_SECONDS)
+
+.PHONY: check-bpf
+-include $(ORACLE_OBJS:.o=.d)
