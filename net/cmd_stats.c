@@ -408,10 +408,10 @@ static void stats_json(struct console *con, const char *only)
 /* The i-th group's name: for Tab, and to check an argument. */
 static const char *group_name(unsigned i)
 {
-    static const char *const names[] = { "nic",    "pktbuf", "watchdog", "stack",    "timewait",
-                                         "copies", "etharp", "ip",       "ip_frag",  "icmp",
-                                         "udp",    "tcp",    "ip6",      "ip6_frag", "icmp6",
-                                         "nd6",    "mld6",   "memp",     "serial" };
+    static const char *const names[] = { "nic",    "pktbuf", "watchdog", "stack", "timewait",
+                                         "copies", "xsk",    "etharp",   "ip",    "ip_frag",
+                                         "icmp",   "udp",    "tcp",      "ip6",   "ip6_frag",
+                                         "icmp6",  "nd6",    "mld6",     "memp",  "serial" };
 
     return i < ARRAY_SIZE(names) ? names[i] : NULL;
 }

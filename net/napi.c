@@ -59,8 +59,9 @@ static void napi_run_program(unsigned n)
 }
 
 /* Take what is on the ring, at most `budget` frames, and run each through the stack to its end.
- * Returns how many. */
-static unsigned napi_receive(unsigned budget)
+ * Returns how many. (Part of the poll: its other caller, napi_drain(), is called once in a while.)
+ */
+static inline __attribute__((always_inline)) unsigned napi_receive(unsigned budget)
 {
     unsigned n = nic_rx_burst(napi.nic, napi.burst, budget);
 

@@ -11,6 +11,7 @@ FUZZ_http_fields := apps/httpd/http_conditional.c apps/httpd/http_date.c apps/ht
 FUZZ_http_path := apps/httpd/http_path.c
 FUZZ_cbpf := net/cbpf.c net/cbpf_parse.c
 FUZZ_cfg := boot/cfg.c
+FUZZ_bpf_text := net/bpf_text.c kernel/fmt.c
 FUZZ_site := $(HTTPD_SITE)
 FUZZ_httpd := $(TEST_httpd)
 FUZZ_EXTRA_httpd := $(HOST_EXTRA_httpd)
