@@ -63,6 +63,9 @@ static bool attach_from(const struct bpf_object *object, const char *program, st
     struct bpf_prog *prog = find_program(object, program);
     const char *why;
 
+    /* What the verifier has said of programs that are right is no reason. */
+    log->used = 0;
+    log->cut = false;
     if (prog == NULL) {
         bpf_log_printf(log, "%s: there is no program %s in it\n", object->name, program);
         return false;
