@@ -7,25 +7,23 @@
  * rules4, rules6   By source prefix: 1 denies, 2 allows (XDP_DROP and XDP_PASS); the longest prefix
  *                  that matches decides, so that an address may be let through within a network
  *                  that is not. Allowed sources are not limited in rate.
- *                  The key is the prefix's length in bits (32 bits, least byte first), then the
- *                  address. To deny 10.1.2.0/24, but not 10.1.2.9:
- *     map update name rules4 key 24 0 0 0 10 1 2 0 value 1 0 0 0
- *     map update name rules4 key 32 0 0 0 10 1 2 9 value 2 0 0 0
- *     map delete name rules4 key 24 0 0 0 10 1 2 0
+ *     map update rules4 key 10.1.2.0/24 value 1
+ *     map update rules4 key 10.1.2.9/32 value 2
+ *     map update rules6 key 2001:db8::/32 value 1
+ *     map delete rules4 key 10.1.2.0/24
  *
  * settings         One entry: nanoseconds that a packet of a source costs (1e9 / packets a second;
  *                  0: no limit), nanoseconds that it may be ahead (burst x cost), and what becomes
  *                  of sources that no rule is about (0: pass, 1: drop). 1000 packets a second with
- *                  bursts of 100, the rest passed (1,000,000 = 0xf4240; 100,000,000 = 0x5f5e100):
- *     map update name settings key 0 0 0 0 value hex 40 42 0f 00 00 00 00 00 00 e1 f5 05 00 00 00
- * 00 00 00 00 00 00 00 00 00
+ *                  bursts of 100, the rest passed:
+ *     map update settings key 0 value u64 1000000 u64 100000000 u64 0
  *
  * counters         Packets and bytes: 0 passed, 1 allowed by a rule, 2 denied by a rule, 3 over the
  *                  rate, 4 of no rule and dropped, 5 not IP (passed), 6 malformed (dropped).
- *     map dump name counters
+ *     map dump counters
  *
  * sources          The rate of each source, kept here; the longest unused one gives way to a new
- * one.
+ *                  one.
  */
 #include "frame.h"
 

@@ -10,15 +10,21 @@
  *
  * services  Address (IPv4 as ::ffff:a.b.c.d), port (network order), protocol (6 TCP, 17 UDP), 0
  *           -> number of the service, 0 to 7. 10.0.2.100 port 80 TCP is service 0:
- *     map update name services key 0 0 0 0 0 0 0 0 0 0 255 255 10 0 2 100 0 80 6 0 value 0 0 0 0
+ *     map update services key u64 0 be32 65535 10.0.2.100 be16 80 6 0 value 0
+ *
  * backends  Number, 0 to 63 -> MAC address, two zeros:
- *     map update name backends key 3 0 0 0 value hex 52 54 00 12 34 56 00 00
+ *     map update backends key 3 value 52:54:00:12:34:56 0 0
+ *
  * health    Number of the backend -> 1: frames go to it. Whoever checks them writes it:
- *     map update name health key 3 0 0 0 value 1 0 0 0
- * table     251 slots for each service: slot i of service s is entry 251 s + i -> a backend's
- * number. apps/xdp/maglev.py makes it, as commands or as JSON for /_/maps/table: apps/xdp/maglev.py
- * --service 0 1 2 3 counters  Of each backend: packets and bytes sent to it. Behind them (64) those
- * for which no healthy backend was found, dropped. map dump name counters
+ *     map update health key 3 value 1
+ *
+ * table     251 slots for each service: slot i of service s is entry 251 s + i -> the number of a
+ *           backend. apps/xdp/maglev.py makes it, as commands or as JSON for /_/maps/table:
+ *     apps/xdp/maglev.py --service 0 1 2 3
+ *
+ * counters  Of each backend: packets and bytes sent to it. Behind them (64) those for which no
+ *           healthy backend was found, dropped.
+ *     map dump counters
  *
  * A slot whose backend is down leads to another slot, by a second hash, at most eight times: its
  * connections spread over all others, and those of others do not move. Fragments have no ports, and

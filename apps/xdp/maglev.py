@@ -54,10 +54,6 @@ def number(limit):
     return parse
 
 
-def little_endian(value):
-    return list(value.to_bytes(4, "little"))
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--service", type=number(SERVICES), default=0)
@@ -76,9 +72,7 @@ def main():
         print(json.dumps([{"key": k, "value": v} for k, v in changes]))
         return
     for key, value in changes:
-        key_bytes = " ".join(map(str, little_endian(key)))
-        value_bytes = " ".join(map(str, little_endian(value)))
-        print(f"map update name table key {key_bytes} value {value_bytes}")
+        print(f"map update table key {key} value {value}")
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@
  *   xdp load sampler.o
  *
  * settings  One entry: N, and how many bytes of a frame are taken (up to 128; 0: 64). N is 0: none
- *           is. One in a thousand (0x3e8), 64 bytes:
- *     map update name settings key 0 0 0 0 value hex e8 03 00 00 40 00 00 00
+ *           is. One in a thousand, 64 bytes:
+ *     map update settings key 0 value u32 1000 u32 64
+ *
  * samples   The ring. An event: time in nanoseconds (64 bits), the frame's length, how much of it
  *           was taken, interface, queue (32 bits each), the bytes (room for 128).
- *     map event_pipe name samples
+ *     map events samples
+ *
  * counters  Frames: 0 seen, 1 sampled, 2 lost because the ring was full.
- *     map dump name counters
+ *     map dump counters
  */
 #include "frame.h"
 

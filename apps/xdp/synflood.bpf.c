@@ -13,17 +13,19 @@
  *
  * settings  One entry of six numbers of 64 bits, nanoseconds: what a SYN costs, and how far ahead
  *           one may be, for an unknown source, for all unknown sources, for a known source. (1e9 /
- *           SYNs a second, and bursts x cost; a cost of 0: no limit.) 10 a second with bursts of
- *           20 for a source, 1000 with bursts of 1000 for all, no limit for known ones:
- *     map update name settings key 0 0 0 0 value hex 00 e1 f5 05 00 00 00 00 00 94 35 77 00 00 00
- * 00 40 42 0f 00 00 00 00 00 00 ca 9a 3b 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
- * 00 known     Sources (IPv4 as ::ffff:a.b.c.d) that have completed a handshake. They can be
- * entered: map update name known key 0 0 0 0 0 0 0 0 0 0 255 255 10 0 2 2 value 0 0 0 0 0 0 0 0
+ *           SYNs a second, and bursts x cost; a cost of 0: no limit.) 20 a second with bursts of
+ *           5 for a source, 2000 with bursts of 1000 for all, no limit for known ones:
+ *   map update settings key 0 value u64 50000000 u64 250000000 u64 500000 u64 500000000 u64 0 u64 0
+ *
+ * known     Sources (IPv4 as ::ffff:a.b.c.d) that have completed a handshake. They can be entered:
+ *     map update known key u64 0 be32 65535 10.0.2.2 value 0
+ *
  * waiting   SYNs let through from unknown sources; the longest unused one gives way.
+ *
  * counters  Packets and bytes: 0 other packets, 1 SYNs of known sources, 2 SYNs of unknown ones,
  *           both passed; dropped: 3 over a source's budget, 4 over that of all unknown ones, 5 over
  *           a known one's; 6 handshakes completed.
- *     map dump name counters
+ *     map dump counters
  */
 #include "frame.h"
 

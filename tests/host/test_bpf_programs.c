@@ -7,6 +7,7 @@
 #include "../../net/bpf/events.h"
 #include "../../net/bpf/object.h"
 #include "fakes.h"
+#include <net/bpf_text.h>
 #include <kernel/softirq.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -201,6 +202,72 @@ static void test_taken(void **state)
             load(names[i], compilers[c]);
             put();
         }
+}
+
+/* ---------------------------------------------------------------- their headers */
+
+static void parse(struct bpf_text_kind kind, char **words, unsigned count, uint8_t *out)
+{
+    char why[BPF_TEXT_WHY_MAX] = "";
+
+    if (!bpf_text_parse(&kind, words, count, out, why))
+        fail_msg("%s %s: %s", kind.what, words[0], why);
+}
+
+/* " *     map update NAME key ... value ..." or "... delete NAME key ...", as the console has it.
+ */
+static void obey(char *line)
+{
+    uint8_t key[BPF_KEY_MAX], value[BPF_KEY_MAX];
+    unsigned count = 0, keys = 0;
+    struct bpf_map *map;
+    char *words[64];
+
+    for (char *word = strtok(line, " *\n"); word != NULL; word = strtok(NULL, " *\n"))
+        words[count++] = word;
+    assert_true(count > 4);
+    map = map_named(words[2]);
+    while (4 + keys < count && strcmp(words[4 + keys], "value") != 0)
+        keys++;
+    parse(
+        (struct bpf_text_kind){ "key", map->def.key_size, map->def.type == BPF_MAP_TYPE_LPM_TRIE },
+        words + 4, keys, key);
+    if (strcmp(words[1], "delete") == 0) {
+        assert_int_equal(bpf_map_remove(map, key), 0);
+        return;
+    }
+    assert_true(4 + keys + 1 < count);
+    parse((struct bpf_text_kind){ "value", map->def.value_size, false }, words + 4 + keys + 1,
+          count - 4 - keys - 1, value);
+    assert_int_equal(bpf_map_write(map, key, value, BPF_ANY), 0);
+}
+
+/* What they tell the reader to type is understood. */
+static void test_headers(void **state)
+{
+    static const char *const names[] = { "firewall", "lb", "synflood", "sampler" };
+    static const unsigned wanted[] = { 5, 3, 2, 1 };
+    char path[64], line[256];
+    unsigned obeyed;
+    FILE *f;
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        snprintf(path, sizeof(path), "apps/%s", names[i]);
+        load(path, "14");
+        snprintf(path, sizeof(path), "apps/xdp/%s.bpf.c", names[i]);
+        f = fopen(path, "r");
+        assert_non_null(f);
+        for (obeyed = 0; fgets(line, sizeof(line), f) != NULL;) {
+            if (strstr(line, " map update ") != NULL || strstr(line, " map delete ") != NULL) {
+                obey(line);
+                obeyed++;
+            }
+        }
+        fclose(f);
+        assert_int_equal(obeyed, wanted[i]);
+        put();
+    }
 }
 
 /* ---------------------------------------------------------------- firewall */
@@ -616,8 +683,10 @@ static void test_kv(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_taken),    cmocka_unit_test(test_firewall), cmocka_unit_test(test_lb),
-        cmocka_unit_test(test_synflood), cmocka_unit_test(test_sampler),  cmocka_unit_test(test_kv),
+        cmocka_unit_test(test_taken),    cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_firewall), cmocka_unit_test(test_lb),
+        cmocka_unit_test(test_synflood), cmocka_unit_test(test_sampler),
+        cmocka_unit_test(test_kv),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

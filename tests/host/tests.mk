@@ -179,7 +179,7 @@ BPF_APP_OBJS := $(foreach s,$(BPF_APPS),$(addprefix $(BPF_OBJECTS)/apps/$(s)-,14
 TEST_bpf_programs := $(BPF_LOADER) $(wildcard net/bpf/verify*.c) net/bpf/tnum.c net/bpf/disasm.c net/bpf/interpret.c \
                      $(addprefix net/bpf/jit_x86,.c _alu.c _mem.c _call.c) \
                      $(addprefix net/bpf/helper,.c _map.c _packet.c _redirect.c _event.c _system.c _format.c \
-                         _proto.c) tests/host/fake_fib.c
+                         _proto.c) net/bpf_text.c tests/host/fake_fib.c
 HOST_EXTRA_bpf_programs := -D_GNU_SOURCE -DBPF_OBJECTS='"$(BPF_OBJECTS)"'
 $(BUILD)/host/test_bpf_programs: $(BPF_TEST_OBJS) $(BPF_APP_OBJS)
 # eBPF: the hook, its console commands, the loader's programs
