@@ -104,12 +104,14 @@ int linux_prog_load(const void *insns, size_t count)
     attr.insns = address(insns);
     attr.insn_cnt = (uint32_t)count;
     attr.license = address("GPL");
+    fd = bpf(BPF_PROG_LOAD, &attr); /* without a log, which of a long program has no end */
+    if (fd >= 0)
+        return fd;
     attr.log_buf = address(log);
     attr.log_size = sizeof(log);
     attr.log_level = 1;
-    fd = bpf(BPF_PROG_LOAD, &attr);
-    if (fd < 0)
-        fprintf(stderr, "%s\n", log);
+    bpf(BPF_PROG_LOAD, &attr);
+    fprintf(stderr, "%s\n", log);
     return fd;
 }
 

@@ -181,7 +181,9 @@ TEST_bpf_programs := $(BPF_LOADER) $(wildcard net/bpf/verify*.c) net/bpf/tnum.c 
                      $(addprefix net/bpf/helper,.c _map.c _packet.c _redirect.c _event.c _system.c _format.c \
                          _proto.c) net/bpf_text.c tests/host/fake_fib.c
 HOST_EXTRA_bpf_programs := -D_GNU_SOURCE -DBPF_OBJECTS='"$(BPF_OBJECTS)"'
-$(BUILD)/host/test_bpf_programs: $(BPF_TEST_OBJS) $(BPF_APP_OBJS)
+TEST_bpf_object_linux := $(BPF_LOADER) tests/host/bpf_linux.c
+HOST_EXTRA_bpf_object_linux := -DBPF_OBJECTS='"$(BPF_OBJECTS)"'
+$(BUILD)/host/test_bpf_programs $(BUILD)/host/test_bpf_object_linux: $(BPF_TEST_OBJS) $(BPF_APP_OBJS)
 # eBPF: the hook, its console commands, the loader's programs
 TEST_xdp := net/xdp.c drivers/pktbuf.c net/port/chksum.c tests/host/fake_capture.c
 HOST_EXTRA_xdp := -Inet/port
