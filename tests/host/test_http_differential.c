@@ -162,11 +162,11 @@ static void read_target(struct reader *r, const char *method, size_t method_len,
 static const struct {
     const char *name;
     enum http_method method;
-} registered[] = {
-    { "GET", HTTP_GET },         { "HEAD", HTTP_HEAD },     { "POST", HTTP_POST },
-    { "OPTIONS", HTTP_OPTIONS }, { "PUT", HTTP_KNOWN },     { "DELETE", HTTP_DELETE },
-    { "PATCH", HTTP_KNOWN },     { "CONNECT", HTTP_KNOWN }, { "TRACE", HTTP_KNOWN }
-};
+} registered[] = { { "GET", HTTP_GET },     { "HEAD", HTTP_HEAD },
+                   { "POST", HTTP_POST },   { "OPTIONS", HTTP_OPTIONS },
+                   { "PUT", HTTP_KNOWN },   { "DELETE", HTTP_DELETE },
+                   { "PATCH", HTTP_KNOWN }, { "CONNECT", HTTP_KNOWN },
+                   { "TRACE", HTTP_KNOWN } };
 
 static void read_line(struct reader *r, struct http_request *out)
 {
