@@ -210,10 +210,12 @@ void verify_sign_extend(struct verify_reg *reg, unsigned bytes, bool to32)
     unsigned up = 64 - 8 * bytes;
     int64_t smin = to32 ? reg->s32_min : reg->smin;
     int64_t smax = to32 ? reg->s32_max : reg->smax;
-    int64_t limit = (int64_t)(1ull << (8 * bytes - 1));
+    int64_t limit = bytes >= 8 ? INT64_MAX : (int64_t)(1ull << (8 * bytes - 1));
     /* Equal from the part's sign bit up: the ends keep their order */
     bool same = smin >> (8 * bytes - 1) == smax >> (8 * bytes - 1);
 
+    if (bytes >= 8)
+        return;
     if (tnum_is_const(reg->var)) {
         verify_set_value(reg, tnum_sign_extend(reg->var, bytes).value);
     } else {

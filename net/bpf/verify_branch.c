@@ -454,13 +454,15 @@ static void take(struct verify_env *env, const struct bpf_insn *insn, struct ver
 }
 
 /* An address tells something by being compared: only with its like, and with NULL. */
-static bool comparable(const struct verify_reg *a, const struct verify_reg *b)
+static bool comparable(const struct verify_reg *a, const struct verify_reg *b, unsigned op)
 {
     bool packets = (verify_is_packet(a->type) || a->type == REG_PACKET_END) &&
                    (verify_is_packet(b->type) || b->type == REG_PACKET_END);
 
     if (a->type == b->type || packets)
         return true;
+    if (op != BPF_JEQ && op != BPF_JNE)
+        return false;
     return (verify_is_const(a) && a->var.value == 0) || (verify_is_const(b) && b->var.value == 0);
 }
 
@@ -475,7 +477,7 @@ static bool operands_ok(struct verify_env *env, const struct bpf_insn *insn,
         return verify_fail(env, "R%u !read_ok\n", insn->src);
     if (a->type == REG_NONE)
         return verify_fail(env, "R%u !read_ok\n", insn->dst);
-    if (!comparable(a, b))
+    if (!comparable(a, b, BPF_OP(insn->code)))
         return verify_fail(env, "R%u pointer comparison prohibited\n", insn->dst);
     return true;
 }

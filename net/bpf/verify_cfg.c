@@ -27,12 +27,11 @@ static bool map_form(struct verify_env *env, const struct bpf_insn *insn)
     if (insn->src == BPF_PSEUDO_MAP_FD)
         return insn[1].imm == 0 || verify_fail(env, "unrecognized bpf_ld_imm64 insn\n");
     if (bpf_map_value_base(map) == NULL)
-        return verify_fail(env, "invalid access to map value pointer: %s has no direct one\n",
-                           map->name);
+        return verify_fail(env, "no direct value access support for this map type\n");
     if ((uint32_t)insn[1].imm >= VERIFY_OFF_MAX)
         return verify_fail(env, "direct value offset of %u is not allowed\n",
                            (uint32_t)insn[1].imm);
-    if ((uint32_t)insn[1].imm >= map->def.value_size)
+    if (map->def.max_entries != 1 || (uint32_t)insn[1].imm >= map->def.value_size)
         return verify_fail(env, "invalid access to map value pointer, value_size=%u off=%u\n",
                            map->def.value_size, (uint32_t)insn[1].imm);
     return true;
@@ -69,11 +68,12 @@ static bool alu_form(struct verify_env *env, const struct bpf_insn *insn)
     bool is64 = BPF_CLASS(insn->code) == BPF_ALU64, by_reg = BPF_SRC(insn->code) == BPF_X;
     unsigned op = BPF_OP(insn->code);
 
+    if (by_reg && (op == BPF_NEG || (op == BPF_END && is64)))
+        return unknown_opcode(env, insn);
     if (op == BPF_NEG)
-        return (!by_reg && insn->src == 0 && insn->off == 0 && insn->imm == 0) ||
-               reserved(env, "BPF_NEG");
+        return (insn->src == 0 && insn->off == 0 && insn->imm == 0) || reserved(env, "BPF_NEG");
     if (op == BPF_END) {
-        bool ok = insn->src == 0 && insn->off == 0 && !(is64 && by_reg) &&
+        bool ok = insn->src == 0 && insn->off == 0 &&
                   (insn->imm == 16 || insn->imm == 32 || insn->imm == 64);
         return ok || reserved(env, "BPF_END");
     }
@@ -84,7 +84,7 @@ static bool alu_form(struct verify_env *env, const struct bpf_insn *insn)
         return ok || reserved(env, "BPF_MOV");
     }
     if (op > BPF_END)
-        return verify_fail(env, "invalid BPF_ALU opcode %x\n", op);
+        return unknown_opcode(env, insn);
     if ((by_reg ? insn->imm != 0 : insn->src != 0) || insn->off < 0 || insn->off > 1 ||
         (insn->off == 1 && op != BPF_DIV && op != BPF_MOD))
         return reserved(env, "BPF_ALU");
@@ -155,7 +155,9 @@ static bool memory_form(struct verify_env *env, const struct bpf_insn *insn)
 
     if (class == BPF_STX && mode == BPF_ATOMIC)
         return atomic_form(env, insn);
-    if (class == BPF_LDX && mode == BPF_MEMSX && BPF_SIZE(insn->code) != BPF_DW)
+    if (class == BPF_LDX && mode == BPF_MEMSX && BPF_SIZE(insn->code) == BPF_DW)
+        return unknown_opcode(env, insn);
+    if (class == BPF_LDX && mode == BPF_MEMSX)
         return insn->imm == 0 || reserved(env, "BPF_LDX");
     if (mode != BPF_MEM && class == BPF_LDX)
         return reserved(env, "BPF_LDX");
@@ -332,8 +334,7 @@ static bool check_jumps(struct verify_env *env)
             env->now.insn = at;
             target = verify_jump_target(&env->insns[at], at);
             if (target < subprog->start || target >= subprog->end)
-                return verify_fail(env, "jump out of range from insn %u to %lld\n", at,
-                                   (long long)target);
+                return verify_fail(env, "jump out of range from insn %u to %d\n", at, (int)target);
             if (env->info[target].second)
                 return verify_fail(env, "jump into the middle of ldimm64 insn %lld\n",
                                    (long long)target - 1);

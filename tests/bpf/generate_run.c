@@ -177,12 +177,12 @@ void generate_run(const struct generate_options *options)
     if (options->count == 0 && options->seconds == 0)
         return;
     world_input_make(&input, 64, 0);
-    oracle.current = name;
     for (uint64_t seed = options->seed;; seed++) {
         if ((options->count > 0 && sum.programs == options->count) ||
             (options->seconds > 0 && seconds_now() > end))
             break;
         snprintf(name, sizeof(name), "--seed %llu --count 1", (unsigned long long)seed);
+        oracle_enter(name);
         program_make(seed, &program);
         if (options->count == 1)
             world_disasm(program.insns, program.count);

@@ -322,7 +322,8 @@ static void check_object(const char *path)
     if (file != NULL)
         fclose(file);
     memset(&now, 0, sizeof(now));
-    now.path = oracle.current = path;
+    now.path = path;
+    oracle_enter(path);
     if (!bpf_object_load(&object, data, bytes, path, &log)) {
         bool linux_too =
             oracle.with_linux && now.prog_count > 0 && now.progs[now.prog_count - 1].fd < 0;

@@ -188,7 +188,7 @@ static bool check_case(const struct oracle_case *test)
     static struct world_outcome expected;
     uint32_t count = bpf_asm_link(test->insns, test->count, insns);
 
-    oracle.current = test->name;
+    oracle_enter(test->name);
     world_input_make(&input, test->bytes > 0 ? test->bytes : 64, test->meta_bytes);
     if (test->compiled && (test->stricter != NULL || test->rejected != NULL)) {
         complain(test->name, "a compiled program has to be accepted");

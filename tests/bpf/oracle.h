@@ -18,8 +18,9 @@ struct oracle_state {
 };
 extern struct oracle_state oracle;
 
-/* Name what was being run when a signal or a sanitizer ends the process. */
+/* Name what was being run when a sanitizer ends the process, or when it takes too long. */
 void oracle_watch(void);
+void oracle_enter(const char *name); /* which stays valid */
 
 /* Compiled objects: objects.c */
 void oracle_check_objects(char *const *paths, int count);

@@ -199,6 +199,16 @@ TEST_bpf_random := $(BPF_ENGINES) tests/host/bpf_shadow.c
 HOST_EXTRA_bpf_random := -DBPF_SHADOW
 TEST_bpf_disasm := net/bpf/disasm.c net/bpf/helper_proto.c kernel/fmt.c
 
+# eBPF: verifier
+BPF_VERIFIER := $(wildcard net/bpf/verify*.c) $(addprefix net/bpf/,tnum.c helper_proto.c log.c disasm.c) \
+                tests/host/fake_bpf_mem.c kernel/fmt.c
+TEST_bpf_tnum := net/bpf/tnum.c
+TEST_bpf_verify_range := $(BPF_VERIFIER)
+TEST_bpf_verify := $(BPF_VERIFIER)
+TEST_bpf_verify_mem := $(BPF_VERIFIER)
+TEST_bpf_verify_call := $(BPF_VERIFIER)
+TEST_bpf_verify_path := $(BPF_VERIFIER) net/bpf/interpret.c
+
 H := $(BUILD)/host
 HOST_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
               -fno-omit-frame-pointer -DTOPHALF_HOST=1 -DTOPHALF_VERSION='"host"' \
