@@ -53,7 +53,7 @@ $(JSMN): | deps-build
 # ---------------------------------------------------------------- kernel
 # Freestanding, no red zone (interrupts arrive on the running stack), general registers only
 # (no SSE state to save), frame pointers (backtraces). -fbuiltin: small memcpys become moves. Loops
-# are not aligned: it takes 4 KiB, and an emulator pays for each NOP.
+# and functions are not aligned: it takes 8 KiB, and an emulator pays for each NOP.
 
 WARN   := -Wall -Wextra -Wshadow -Werror -Wstrict-prototypes -Wmissing-prototypes -Wundef
 # The compiler is asked for its headers when it is first used: a fresh machine has none before
@@ -64,7 +64,7 @@ KFLAGS  = -std=gnu11 $(OPT) -g -ffreestanding -fbuiltin -nostdinc \
           -mno-red-zone -mgeneral-regs-only -mcmodel=kernel -fno-pic -fno-pie \
           -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-stack-protector \
           -fno-strict-aliasing -fno-common -ffunction-sections -fdata-sections \
-          -fno-align-jumps -fno-align-loops \
+          -fno-align-functions -fno-align-jumps -fno-align-loops \
           -fmacro-prefix-map=$(CURDIR)/=
 ifdef DEBUG # freed memory is poisoned and checked
 KFLAGS += -DTOPHALF_DEBUG
@@ -79,17 +79,18 @@ COLD := $(wildcard */cmd_*.c apps/*/cmd_*.c apps/httpd/admin*.c) \
             http_date.c http_encoding.c http_path.c http_query.c http_range.c httpd.c made.c mime.c \
             clients.c site_build.c site_cache.c) \
         $(addprefix kernel/,acpi.c acpi_init.c aml.c backtrace.c boot.c buddy.c calibrate.c \
-            command.c config.c console.c cpu.c exec.c fault.c fmt.c ioapic.c json.c keys.c lineedit.c \
-            logring.c page_alloc.c pagetable.c paging.c panic.c pic.c power.c printk.c rates.c \
-            serial.c trap.c) boot/cfg.c \
+            command.c config.c console.c cpu.c exec.c fault.c fmt.c ioapic.c json.c keys.c \
+            lineedit.c logring.c page_alloc.c pagetable.c paging.c panic.c pic.c power.c printk.c \
+            rand.c rates.c serial.c trap.c) boot/cfg.c \
         $(addprefix drivers/,pci.c pci_config.c virtio_pci.c virtio_net_setup.c virtio_net_features.c \
-            virtio_net_ctrl.c virtio_net_stall.c) \
-        $(addprefix net/,addr.c capture_match.c cbpf_parse.c icmp_limit.c ipconf.c ipconf_parse.c \
+            virtio_net_ctrl.c virtio_net_stall.c trace.c) \
+        $(addprefix net/,addr.c capture.c capture_match.c cbpf_parse.c icmp_limit.c ipconf.c ipconf_parse.c \
             pcapng.c ping.c ports.c rx_guard.c stack_icmp.c syncookie.c syncookie_lwip.c trace_text.c \
             watchdog.c watchdog_step.c) \
         $(filter-out $(BPF_HOT),$(wildcard net/bpf/*.c)) net/bpf_text.c net/xdp_load.c boot/ustar.c
-COLD_LWIP := $(addprefix core/,init.c def.c netif.c raw.c stats.c ipv4/acd.c ipv4/dhcp.c ipv4/icmp.c \
-                 ipv4/ip4_frag.c ipv6/icmp6.c ipv6/ip6_addr.c ipv6/ip6_frag.c ipv6/mld6.c)
+COLD_LWIP := $(addprefix core/,init.c def.c netif.c raw.c stats.c tcp.c ipv4/acd.c ipv4/dhcp.c \
+                 ipv4/etharp.c ipv4/icmp.c ipv4/ip4_frag.c ipv6/icmp6.c ipv6/ip6_addr.c ipv6/ip6_frag.c ipv6/mld6.c \
+                 ipv6/nd6.c)
 
 # Each layer sees its own public headers and those of the layers below it, so that an include
 # in the wrong direction does not compile: apps -> net -> drivers -> kernel.
@@ -168,7 +169,8 @@ WRAP := icmp_dest_unreach icmp_time_exceeded icmp6_dest_unreach icmp6_param_prob
 
 # Linked twice: the first image gives the function names for backtraces, which then become a
 # table at the end of .rodata, where they move nothing else of .text.
-LINK := $(LD) -nostdlib -static --no-dynamic-linker -z noexecstack -z max-page-size=4096 \
+# -O2: a string that ends another one is a part of it.
+LINK := $(LD) -nostdlib -static --no-dynamic-linker -z noexecstack -z max-page-size=4096 -O2 \
         --gc-sections --build-id=none $(addprefix --wrap=,$(WRAP)) -T linker.ld
 
 $(BUILD)/kernel.pass1.elf: $(KERNEL_OBJS) linker.ld

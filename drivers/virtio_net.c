@@ -56,7 +56,7 @@ static void rx_break(struct nic *nic)
     net_break(nic, nic->rx.broken_why);
 }
 
-struct pktbuf *net_rx_next(struct nic *nic, uint32_t *used_bytes)
+static inline struct pktbuf *next(struct nic *nic, uint32_t *used_bytes)
 {
     struct pktbuf *buf;
 
@@ -69,6 +69,11 @@ struct pktbuf *net_rx_next(struct nic *nic, uint32_t *used_bytes)
     if (likely(buf != NULL))
         pktbuf_from_device(buf);
     return buf;
+}
+
+struct pktbuf *net_rx_next(struct nic *nic, uint32_t *used_bytes)
+{
+    return next(nic, used_bytes);
 }
 
 /* §5.1.6.4.2: whether the frame's checksum has been checked, or never was on a wire (NEEDS_CSUM:
@@ -90,7 +95,7 @@ unsigned nic_rx_burst(struct nic *nic, struct pktbuf **bufs, unsigned budget)
 
     ASSERT_BOTTOM_HALF();
     for (unsigned taken = 0; taken < budget; taken++) {
-        struct pktbuf *buf = net_rx_next(nic, &used_bytes);
+        struct pktbuf *buf = next(nic, &used_bytes);
 
         if (buf == NULL)
             break;
@@ -218,8 +223,6 @@ bool nic_rx_irq_enable(struct nic *nic)
  */
 static bool tx_full(struct nic *nic)
 {
-    if (nic->broken)
-        return false;
     nic->stats.tx_ring_full++;
     nic->tx_waiting = true;
     nic_flush(nic); /* what is queued has to be seen for room to come */
@@ -256,35 +259,53 @@ static void tx_header(struct nic *nic, struct virtio_net_hdr *hdr,
     nic->stats.tx_gso++;
 }
 
+/* False: no room. */
+static bool tx_chain(struct virtqueue *vq, const uint8_t *first, const struct nic_seg *segs,
+                     unsigned count, void *token)
+{
+    struct vq_chain chain;
+
+    if (unlikely(!vq_chain_begin(vq, &chain, count)))
+        return false;
+    vq_chain_put(vq, &chain, dma_address(first), HDR_BYTES + segs[0].len, 0);
+    for (unsigned i = 1; i < count; i++)
+        vq_chain_put(vq, &chain, dma_address(segs[i].data), segs[i].len, 0);
+    vq_chain_end(vq, &chain, token);
+    return true;
+}
+
 bool nic_tx(struct nic *nic, const struct nic_seg *segs, unsigned count,
             const struct nic_tx_offload *offload, void *token)
 {
     struct virtqueue *vq = &nic->tx;
     uint8_t *first = (uint8_t *)(uintptr_t)segs[0].data - HDR_BYTES;
-    struct vq_chain chain;
-    uint64_t bytes = segs[0].len;
 
     ASSERT(count - 1 < NIC_TX_SEGS_MAX);
-    if (unlikely(nic->broken || !vq_chain_begin(vq, &chain, count)))
+    if (unlikely(nic->broken))
+        return false;
+    if (unlikely(!(count == 1
+                       ? vq_add_readable(vq, dma_address(first), HDR_BYTES + segs[0].len, token)
+                       : tx_chain(vq, first, segs, count, token))))
         return tx_full(nic);
-    tx_header(nic, (struct virtio_net_hdr *)(void *)first, offload);
-    vq_chain_put(vq, &chain, dma_address(first), HDR_BYTES + segs[0].len, 0);
-    for (unsigned i = 1; i < count; i++) {
-        vq_chain_put(vq, &chain, dma_address(segs[i].data), segs[i].len, 0);
-        bytes += segs[i].len;
-    }
-    vq_chain_end(vq, &chain, token);
+    tx_header(nic, (struct virtio_net_hdr *)(void *)first, offload); /* before it is published */
     trace_sent(token);
     nic->stats.tx_packets++;
-    nic->stats.tx_bytes += bytes;
+    for (unsigned i = 0; i < count; i++)
+        nic->stats.tx_bytes += segs[i].len;
     return true;
+}
+
+static __attribute__((noinline)) void *pop_again(struct virtqueue *vq)
+{
+    uint32_t unused;
+
+    return vq_pop(vq, &unused);
 }
 
 /* The ring has nothing more to give: see to what is rarely the case. */
 static void *tx_reap_end(struct nic *nic)
 {
     struct virtqueue *vq = &nic->tx;
-    uint32_t unused;
 
     if (unlikely(vq->broken)) {
         nic->stats.tx_bad_id++;
@@ -299,7 +320,7 @@ static void *tx_reap_end(struct nic *nic)
     if (likely(!nic->tx_waiting))
         return NULL;
     if (vq_free_slots(vq) < NIC_TX_SEGS_MAX)
-        return vq_irq_enable(vq) ? vq_pop(vq, &unused) : NULL;
+        return vq_irq_enable(vq) ? pop_again(vq) : NULL;
     nic->tx_waiting = false;
     vq_irq_disable(vq);
     return NULL;

@@ -11,7 +11,7 @@
  *   if (!vq_chain_begin(vq, &chain, n))      n descriptors, or the ring is full
  *       ...
  *   vq_chain_put(vq, &chain, dma, bytes, 0); n times
- *   vq_chain_end(vq, &chain, token);         (one buffer to be written: vq_add_writable())
+ *   vq_chain_end(vq, &chain, token);         (one buffer: vq_add_writable(), vq_add_readable())
  *   if (vq_publish(vq) && vq_kick_needed(vq))
  *       ... notify the device, through the transport ...
  *
@@ -88,9 +88,22 @@ static inline void vq_add_writable(struct virtqueue *vq, uint64_t dma, uint32_t 
 {
     ASSERT(vq->free_count != 0 && token != NULL);
     if (vq->packed)
-        vq_packed_add_writable(vq, dma, bytes, token);
+        vq_packed_add(vq, dma, bytes, VQ_DESC_F_WRITE, token);
     else
-        vq_split_add_writable(vq, dma, bytes, token);
+        vq_split_add(vq, dma, bytes, VQ_DESC_F_WRITE, token);
+}
+
+/* The same for one that it is to read: a chain of one, in fewer steps. False: the ring is full. */
+static inline bool vq_add_readable(struct virtqueue *vq, uint64_t dma, uint32_t bytes, void *token)
+{
+    if (unlikely(vq->free_count == 0))
+        return false;
+    ASSERT(token != NULL);
+    if (vq->packed)
+        vq_packed_add(vq, dma, bytes, 0, token);
+    else
+        vq_split_add(vq, dma, bytes, 0, token);
+    return true;
 }
 
 /* Begin a chain of `count` (at least 1) descriptors. Returns false, and has done nothing, when
@@ -184,7 +197,7 @@ static inline bool vq_pending(struct virtqueue *vq)
  * wrote, or VQ_LEN_INVALID where it claims more than there was room for. NULL when there is none,
  * or when the queue is (or has just been found) broken.
  */
-static inline void *vq_pop(struct virtqueue *vq, uint32_t *bytes)
+static inline __attribute__((always_inline)) void *vq_pop(struct virtqueue *vq, uint32_t *bytes)
 {
     struct vq_slot *slot;
     uint32_t id, len;

@@ -39,8 +39,9 @@ static inline void vq_packed_make_available(struct virtqueue *vq, uint16_t id, u
     }
 }
 
-static inline void vq_packed_add_writable(struct virtqueue *vq, uint64_t dma, uint32_t bytes,
-                                          void *token)
+/* A chain of one; flags: VQ_DESC_F_WRITE or 0. */
+static inline void vq_packed_add(struct virtqueue *vq, uint64_t dma, uint32_t bytes, uint16_t flags,
+                                 void *token)
 {
     struct vq_packed_desc *desc = &vq->ring[vq->avail_pos & vq->mask];
     uint16_t id = vq->free_head;
@@ -48,9 +49,11 @@ static inline void vq_packed_add_writable(struct virtqueue *vq, uint64_t dma, ui
     desc->addr = dma;
     desc->len = bytes;
     desc->id = id;
-    vq_packed_make_available(
-        vq, id, VQ_DESC_F_WRITE | vq_packed_avail(vq, vq->avail_pos),
-        (struct vq_slot){ .token = token, .writable = bytes, .last = id, .count = 1 });
+    vq_packed_make_available(vq, id, flags | vq_packed_avail(vq, vq->avail_pos),
+                             (struct vq_slot){ .token = token,
+                                               .writable = flags & VQ_DESC_F_WRITE ? bytes : 0,
+                                               .last = id,
+                                               .count = 1 });
 }
 
 /* There is room. */

@@ -18,14 +18,18 @@ static inline void vq_split_make_available(struct virtqueue *vq, uint16_t head, 
     vq->avail->ring[vq->avail_idx++ & vq->mask] = head;
 }
 
-static inline void vq_split_add_writable(struct virtqueue *vq, uint64_t dma, uint32_t bytes,
-                                         void *token)
+/* A chain of one; flags: VQ_DESC_F_WRITE or 0. */
+static inline void vq_split_add(struct virtqueue *vq, uint64_t dma, uint32_t bytes, uint16_t flags,
+                                void *token)
 {
     uint16_t id = vq->free_head;
 
-    vq->desc[id] = (struct vq_desc){ .addr = dma, .len = bytes, .flags = VQ_DESC_F_WRITE };
-    vq_split_make_available(
-        vq, id, (struct vq_slot){ .token = token, .writable = bytes, .last = id, .count = 1 });
+    vq->desc[id] = (struct vq_desc){ .addr = dma, .len = bytes, .flags = flags };
+    vq_split_make_available(vq, id,
+                            (struct vq_slot){ .token = token,
+                                              .writable = flags & VQ_DESC_F_WRITE ? bytes : 0,
+                                              .last = id,
+                                              .count = 1 });
 }
 
 /* There is room. */

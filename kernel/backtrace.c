@@ -4,37 +4,53 @@
  * has gone wrong; so each link is checked before it is followed.
  */
 #include "backtrace.h"
-#include <string.h>
 
-static const char *name_of(const struct ksyms *syms, uint32_t index)
+/* ---- Names ---- */
+
+static uint64_t read_number(const uint8_t **at)
 {
-    const char *name = syms->names;
+    uint64_t n = 0;
+    unsigned shift = 0;
 
-    for (; index > 0; index--)
-        name += strlen(name) + 1;
-    return name;
+    do
+        n |= (uint64_t)(**at & 0x7f) << shift;
+    while (shift += 7, *(*at)++ & 0x80);
+    return n;
 }
 
-const char *ksyms_find(const struct ksyms *syms, uint64_t offset, uint64_t *within, uint64_t *bytes)
+/* Onto the name before, of which it keeps the beginning. */
+static void read_name(const uint8_t **at, char name[static sizeof(((struct ksym *)0)->name)])
 {
-    uint32_t low = 0, high = syms->count; /* the function is before high */
+    unsigned n = *(*at)++;
+
+    do
+        name[n++] = (char)(**at & 0x7f);
+    while (!(*(*at)++ & 0x80));
+    name[n] = '\0';
+}
+
+bool ksyms_find(const struct ksyms *syms, uint64_t offset, struct ksym *out)
+{
+    const uint8_t *at = syms->table;
+    uint64_t start = 0, next;
 
     if (offset >= syms->end)
-        return NULL;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-
-        if (syms->offsets[middle] <= offset)
-            low = middle + 1;
-        else
-            high = middle;
+        return false;
+    for (uint32_t i = 0; i < syms->count; i++, start = next) {
+        next = start + read_number(&at);
+        if (next > offset) {
+            out->within = offset - start;
+            out->bytes = next - start;
+            return i > 0;
+        }
+        read_name(&at, out->name);
     }
-    if (low == 0)
-        return NULL;
-    *within = offset - syms->offsets[low - 1];
-    *bytes = (low < syms->count ? syms->offsets[low] : syms->end) - syms->offsets[low - 1];
-    return name_of(syms, low - 1);
+    out->within = offset - start;
+    out->bytes = syms->end - start;
+    return syms->count > 0;
 }
+
+/* ---- Frames ---- */
 
 /* The stack that holds all of these bytes, or count. */
 static unsigned stack_of(const struct stack_range *stacks, unsigned count, uint64_t at,

@@ -7,20 +7,21 @@
 
 #include "stacks.h"
 
-/* Function names: what scripts/mkksyms.sh makes, sorted by offset. */
+/* Function names: what scripts/mkksyms.sh makes (and describes), sorted by address. */
 struct ksyms {
-    const uint32_t *offsets; /* of each function from the image's start */
-    const char *names;       /* one behind the other: whoever panics has the time to count them */
+    const uint8_t *table;
     uint32_t count;
-    uint32_t end; /* offset of the end of .text */
+    uint32_t end; /* offset of the end of .text from the image's start */
 };
 
-/*
- * The function that holds the code at this offset. Returns its name, or NULL; *within is how far
- * in, *bytes how long it is.
- */
-const char *ksyms_find(const struct ksyms *syms, uint64_t offset, uint64_t *within,
-                       uint64_t *bytes);
+struct ksym {
+    char name[64];
+    uint64_t within, bytes; /* how far in, how long it is */
+};
+
+/* The function that holds the code at this offset. False: there is none. Whoever panics has the
+ * time to read the table from its beginning. */
+bool ksyms_find(const struct ksyms *syms, uint64_t offset, struct ksym *out);
 
 struct backtrace {
     const struct stack_range *stacks;

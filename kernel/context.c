@@ -13,6 +13,12 @@ enum context context_current(void)
     return cpu->in_softirq ? CONTEXT_SOFTIRQ : CONTEXT_MAIN;
 }
 
+bool context_boots_alone(void)
+{
+    return !boot_done && context_current() == CONTEXT_MAIN;
+}
+
+#if __STDC_HOSTED__ /* for tests: else inline */
 bool context_is_bottom_half(void)
 {
     const struct cpu *cpu = this_cpu();
@@ -22,8 +28,9 @@ bool context_is_bottom_half(void)
 
 bool context_may_allocate(void)
 {
-    return context_is_bottom_half() || (!boot_done && context_current() == CONTEXT_MAIN);
+    return context_is_bottom_half() || context_boots_alone();
 }
+#endif
 
 void context_boot_done(void)
 {

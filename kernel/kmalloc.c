@@ -54,7 +54,7 @@ struct size_class {
 
 static struct size_class classes[CLASSES];
 static struct kmalloc_stats stats;
-static uint64_t slab_count, slab_used_bytes;
+static uint64_t slab_count, slab_used_bytes, large_bytes;
 
 static unsigned capacity(unsigned shift)
 {
@@ -167,21 +167,24 @@ static void slab_release(struct slab *slab)
     page_free(slab, SLAB_ORDER);
 }
 
-/* A slab with a free object, at the head of the partial list. */
-static struct slab *slab_with_room(unsigned shift)
+/* A slab with a free object for the head of the partial list, which is empty. */
+static __attribute__((noinline)) struct slab *slab_get(struct size_class *class, unsigned shift)
 {
-    struct size_class *class = &classes[shift - SHIFT_MIN];
-    struct slab *slab = class->partial;
+    struct slab *slab = class->spare;
 
-    if (slab != NULL)
-        return slab;
-    slab = class->spare;
     class->spare = NULL;
     if (slab == NULL)
         slab = slab_new(shift);
     if (slab != NULL)
         partial_push(slab);
     return slab;
+}
+
+static struct slab *slab_with_room(unsigned shift)
+{
+    struct size_class *class = &classes[shift - SHIFT_MIN];
+
+    return likely(class->partial != NULL) ? class->partial : slab_get(class, shift);
 }
 
 static bool slab_is_full(const struct slab *slab)
@@ -252,11 +255,10 @@ static void *alloc_small(unsigned shift)
     if (slab_is_full(slab))
         partial_remove(slab);
     slab_used_bytes += 1ul << shift;
-    stats.used_bytes += 1ul << shift;
     return p;
 }
 
-static void *alloc_large(size_t bytes)
+static __attribute__((noinline)) void *alloc_large(size_t bytes)
 {
     unsigned order = 0;
     void *p;
@@ -265,7 +267,7 @@ static void *alloc_large(size_t bytes)
         order++;
     p = order <= PAGE_ORDER_MAX ? page_alloc(order) : NULL;
     if (p != NULL)
-        stats.used_bytes += PAGE_SIZE << order;
+        large_bytes += PAGE_SIZE << order;
     return p;
 }
 
@@ -289,11 +291,11 @@ void *kzalloc(size_t bytes)
     return p != NULL ? memset(p, 0, bytes) : NULL;
 }
 
-static void free_large(void *p)
+static __attribute__((noinline)) void free_large(void *p)
 {
     unsigned order = page_order(p);
 
-    stats.used_bytes -= PAGE_SIZE << order;
+    large_bytes -= PAGE_SIZE << order;
     page_free(p, order);
 }
 
@@ -308,7 +310,6 @@ static void free_small(void *p)
     was_full = slab_is_full(slab);
     put_object(slab, p);
     slab_used_bytes -= 1ul << slab->shift;
-    stats.used_bytes -= 1ul << slab->shift;
 
     class = &classes[slab->shift - SHIFT_MIN];
     if (slab->used > 0) {
@@ -340,11 +341,12 @@ void kmalloc_init(void)
 {
     memset(classes, 0, sizeof(classes));
     memset(&stats, 0, sizeof(stats));
-    slab_count = slab_used_bytes = 0;
+    slab_count = slab_used_bytes = large_bytes = 0;
 }
 
 void kmalloc_stats(struct kmalloc_stats *out)
 {
     *out = stats;
+    out->used_bytes = slab_used_bytes + large_bytes;
     out->cached_bytes = slab_count * SLAB_BYTES - slab_used_bytes;
 }

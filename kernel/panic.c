@@ -21,8 +21,7 @@
 
 /* Generated from a first link; absent in that one. */
 extern const uint32_t ksyms_count __attribute__((weak));
-extern const uint32_t ksyms_offsets[] __attribute__((weak));
-extern const char ksyms_names[] __attribute__((weak));
+extern const uint8_t ksyms_table[] __attribute__((weak));
 
 extern const char irq_common_return[]; /* trap.S */
 
@@ -107,18 +106,18 @@ static bool is_text(uint64_t pc)
  */
 static void print_symbol(uint64_t pc, bool is_return_address)
 {
-    uint64_t at = pc - (is_return_address ? 1 : 0), within = 0, bytes = 0;
-    const char *name = NULL;
+    uint64_t at = pc - (is_return_address ? 1 : 0);
+    bool found = false;
+    struct ksym sym;
 
     if (&ksyms_count != NULL && is_text(at)) {
-        const struct ksyms syms = { ksyms_offsets, ksyms_names, ksyms_count,
-                                    (uint32_t)(text_end - kernel_start) };
+        const struct ksyms syms = { ksyms_table, ksyms_count, (uint32_t)(text_end - kernel_start) };
 
-        name = ksyms_find(&syms, at - (uint64_t)kernel_start, &within, &bytes);
+        found = ksyms_find(&syms, at - (uint64_t)kernel_start, &sym);
     }
-    if (name != NULL)
-        report_printf("%s+0x%llx/0x%llx", name, (unsigned long long)(within + pc - at),
-                      (unsigned long long)bytes);
+    if (found)
+        report_printf("%s+0x%llx/0x%llx", sym.name, (unsigned long long)(sym.within + pc - at),
+                      (unsigned long long)sym.bytes);
     else
         report_printf("0x%016llx", (unsigned long long)pc);
 }
@@ -180,17 +179,34 @@ void report_backtrace(uint64_t pc, uint64_t sp, uint64_t fp)
     }
 }
 
+static void begin(uint64_t caller)
+{
+    report_begin("panic", caller);
+    report_printf("\n*** kernel panic: ");
+}
+
+static _Noreturn void end(uint64_t frame)
+{
+    report_printf("\n");
+    report_context();
+    report_backtrace(0, 0, frame);
+    report_end();
+}
+
 _Noreturn void panic(const char *fmt, ...)
 {
     va_list ap;
 
-    report_begin("panic", (uint64_t)__builtin_return_address(0));
-    report_printf("\n*** kernel panic: ");
+    begin((uint64_t)__builtin_return_address(0));
     va_start(ap, fmt);
     report_vprintf(fmt, ap);
     va_end(ap);
-    report_printf("\n");
-    report_context();
-    report_backtrace(0, 0, (uint64_t)__builtin_frame_address(0));
-    report_end();
+    end((uint64_t)__builtin_frame_address(0));
+}
+
+_Noreturn void assertion_failed(const char *file, int line, const char *text)
+{
+    begin((uint64_t)__builtin_return_address(0));
+    report_printf("%s:%d: assertion failed: %s", file, line, text);
+    end((uint64_t)__builtin_frame_address(0));
 }

@@ -19,51 +19,66 @@ static inline uint64_t load64(const uint8_t *p) /* little endian, as the hash de
     return x;
 }
 
-static void sip_round(uint64_t v[4])
+struct sip {
+    uint64_t a, b, c, d;
+};
+
+/* In registers: called for each new connection. */
+static inline __attribute__((always_inline)) struct sip sip_rounds(struct sip v, unsigned rounds)
 {
-    v[0] += v[1];
-    v[1] = rotate_left(v[1], 13) ^ v[0];
-    v[0] = rotate_left(v[0], 32);
-    v[2] += v[3];
-    v[3] = rotate_left(v[3], 16) ^ v[2];
-    v[0] += v[3];
-    v[3] = rotate_left(v[3], 21) ^ v[0];
-    v[2] += v[1];
-    v[1] = rotate_left(v[1], 17) ^ v[2];
-    v[2] = rotate_left(v[2], 32);
+#pragma GCC unroll 2
+    for (unsigned i = 0; i < rounds; i++) {
+        v.a += v.b;
+        v.c += v.d;
+        v.b = rotate_left(v.b, 13) ^ v.a;
+        v.d = rotate_left(v.d, 16) ^ v.c;
+        v.a = rotate_left(v.a, 32);
+        v.c += v.b;
+        v.a += v.d;
+        v.b = rotate_left(v.b, 17) ^ v.c;
+        v.d = rotate_left(v.d, 21) ^ v.a;
+        v.c = rotate_left(v.c, 32);
+    }
+    return v;
 }
 
-static void sip_block(uint64_t v[4], uint64_t m)
+/* The bytes behind the last whole word, and the length of all. */
+static uint64_t last_word(const uint8_t *p, size_t bytes)
 {
-    v[3] ^= m;
-    sip_round(v);
-    sip_round(v);
-    v[0] ^= m;
+    uint64_t last = (uint64_t)bytes << 56;
+    uint32_t half;
+
+    if (bytes % 8 == 4) {
+        memcpy(&half, p, 4);
+        return last | half;
+    }
+    for (size_t i = 0; i < bytes % 8; i++)
+        last |= (uint64_t)p[i] << (8 * i);
+    return last;
 }
 
 uint64_t siphash24(const uint8_t key[ISN_KEY_BYTES], const void *data, size_t bytes)
 {
-    const uint8_t *p = data;
-    uint64_t k0 = load64(key), k1 = load64(key + 8);
-    uint64_t v[4] = {
+    const uint8_t *p = data, *end = p + bytes / 8 * 8;
+    uint64_t k0 = load64(key), k1 = load64(key + 8), m;
+    struct sip v = {
         k0 ^ 0x736f6d6570736575ull, /* "somepseudorandomlygeneratedbytes" */
         k1 ^ 0x646f72616e646f6dull,
         k0 ^ 0x6c7967656e657261ull,
         k1 ^ 0x7465646279746573ull,
     };
-    uint64_t last = (uint64_t)bytes << 56;
-    size_t left = bytes;
 
-    for (; left >= 8; left -= 8, p += 8)
-        sip_block(v, load64(p));
-    for (size_t i = 0; i < left; i++)
-        last |= (uint64_t)p[i] << (8 * i);
-    sip_block(v, last);
-
-    v[2] ^= 0xff;
-    for (unsigned i = 0; i < 4; i++)
-        sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    for (;; p += 8) {
+        m = p != end ? load64(p) : last_word(p, bytes);
+        v.d ^= m;
+        v = sip_rounds(v, 2);
+        v.a ^= m;
+        if (p == end)
+            break;
+    }
+    v.c ^= 0xff;
+    v = sip_rounds(v, 4);
+    return v.a ^ v.b ^ v.c ^ v.d;
 }
 
 uint32_t isn_compute(const uint8_t key[ISN_KEY_BYTES], uint64_t now_ns, const void *local_addr,
@@ -74,10 +89,14 @@ uint32_t isn_compute(const uint8_t key[ISN_KEY_BYTES], uint64_t now_ns, const vo
     size_t n = 0;
 
     ASSERT(addr_bytes <= 16);
-    memcpy(tuple, local_addr, addr_bytes);
-    n += addr_bytes;
-    memcpy(tuple + n, remote_addr, addr_bytes);
-    n += addr_bytes;
+    if (addr_bytes == 4) { /* moves, not calls */
+        memcpy(tuple, local_addr, 4);
+        memcpy(tuple + 4, remote_addr, 4);
+    } else {
+        memcpy(tuple, local_addr, addr_bytes);
+        memcpy(tuple + addr_bytes, remote_addr, addr_bytes);
+    }
+    n = 2 * addr_bytes;
     memcpy(tuple + n, &local_port, 2);
     memcpy(tuple + n + 2, &remote_port, 2);
     n += 4;

@@ -27,6 +27,9 @@ static inline bool stack_rx_short(void)
 struct pktbuf;
 struct pbuf *stack_rx_payload(struct pktbuf *buf, unsigned at, u16_t len);
 
+/* The same for an answer that is written in place: headers may be put before it. */
+struct pbuf *stack_rx_reply(struct pktbuf *buf, unsigned at, u16_t len);
+
 /* Whether lwIP has to check the checksums of this frame. */
 void stack_rx_checksum(const struct pktbuf *buf);
 

@@ -142,6 +142,14 @@ struct pbuf *stack_rx_payload(struct pktbuf *buf, unsigned at, u16_t len)
     return &custom->pbuf;
 }
 
+struct pbuf *stack_rx_reply(struct pktbuf *buf, unsigned at, u16_t len)
+{
+    struct pbuf *p = stack_rx_payload(buf, at, len);
+
+    p->type_internal = (u8_t)PBUF_RAM;
+    return p;
+}
+
 /* A frame in several buffers: a chain of pbufs. (nic_rx_burst() bounds it to 64 KiB.) */
 static void rx_chain(struct pbuf *head, struct pktbuf *rest)
 {
@@ -214,12 +222,10 @@ void stack_rx_checksum(const struct pktbuf *buf)
                      : stack.checksum_flags;
 }
 
-void stack_input(struct pktbuf *buf)
+static __attribute__((noinline)) void input_any(struct pktbuf *buf)
 {
     struct pbuf *p;
 
-    if (likely(!stack_rx_short()) && tcp_rx(buf))
-        return;
     if (!rx_wanted(buf)) {
         rx_drop(buf);
         return;
@@ -230,6 +236,12 @@ void stack_input(struct pktbuf *buf)
         return;
     stack.stats.rx_frames++;
     ethernet_input(p, &stack.netif); /* takes p in any case */
+}
+
+void stack_input(struct pktbuf *buf)
+{
+    if (unlikely(stack_rx_short()) || !tcp_rx(buf))
+        input_any(buf);
 }
 
 /* How many of the NIC's buffers are in the chain; what was copied holds none. */

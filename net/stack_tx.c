@@ -56,8 +56,8 @@ static void tx_end(const struct pbuf *p)
 }
 
 /* Queue a chain, of which the caller gives one reference away. */
-static bool tx_queue(struct pbuf *p, const struct nic_seg *segs, unsigned count,
-                     const struct nic_tx_offload *offload)
+static inline bool tx_queue(struct pbuf *p, const struct nic_seg *segs, unsigned count,
+                            const struct nic_tx_offload *offload)
 {
     if (unlikely(!nic_tx(stack.nic, segs, count, offload, p))) {
         pbuf_free(p);

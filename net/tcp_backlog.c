@@ -4,6 +4,7 @@
 #include "syncookie.h"
 #include "tcp_banks.h"
 #include "tcp_guard.h"
+#include "tcp_open.h"
 #include <kernel/config.h>
 #include <kernel/lib.h>
 #include <kernel/page.h>
@@ -179,21 +180,29 @@ static bool is_for_us_alone(void)
            !ip_addr_ismulticast(ip_current_dest_addr());
 }
 
-/* As far as lwIP opens one. */
-static void open_half(struct pbuf *p, struct netif *netif)
+/* What is out of the ordinary lwIP looks at, and perhaps opens. */
+static void open_half(struct pbuf *p, struct netif *netif, struct tcp_pcb_listen *listener)
 {
     const struct tcp_pcb *before = tcp_active_pcbs;
+    struct tcp_pcb *pcb;
 
+    if (likely(tcp_open_may(p, netif, listener))) {
+        pcb = tcp_open(p, listener);
+        if (pcb != NULL)
+            add(pcb);
+        pbuf_free(p);
+        return;
+    }
     __real_tcp_input(p, netif);
     if (tcp_active_pcbs != before && tcp_active_pcbs != NULL && tcp_active_pcbs->state == SYN_RCVD)
         add(tcp_active_pcbs);
 }
 
-static void take_syn(struct pbuf *p, struct netif *netif, const struct tcp_pcb_listen *listener)
+static void take_syn(struct pbuf *p, struct netif *netif, struct tcp_pcb_listen *listener)
 {
     if (likely(!is_full(listener)) || !is_for_us_alone() || !tcp_checksum_is_right(p, netif) ||
         make_room(listener) || !backlog.cookies) {
-        open_half(p, netif);
+        open_half(p, netif, listener);
         return;
     }
     TCP_STATS_INC(tcp.recv);
@@ -245,7 +254,7 @@ enum backlog_verdict tcp_backlog_input(struct pbuf *p, struct netif *netif)
 {
     const struct tcp_hdr *tcp = p->payload;
     u8_t flags = TCPH_FLAGS(tcp) & (TCP_SYN | TCP_ACK | TCP_RST);
-    const struct tcp_pcb_listen *listener = listener_of(tcp);
+    struct tcp_pcb_listen *listener = listener_of(tcp);
 
     if (listener == NULL)
         return BACKLOG_PASSED;

@@ -11,10 +11,6 @@
 #include <lwip/prot/tcp.h>
 
 _Static_assert(IS_POWER_OF_TWO(TCP_BANKS), "a mask takes the place of a division");
-/* lwIP marks each connection with an 8-bit number of the timer's run, so as not to visit it twice;
- * a whole number of rounds between two visits would look like the same run. */
-_Static_assert((TCP_BANKS + 1) % 256 == 1, "see every_bank()");
-
 struct bank {
     struct tcp_pcb *active, *time_wait;
 };
@@ -22,6 +18,7 @@ struct bank {
 static struct {
     struct bank bank[TCP_BANKS];
     unsigned current; /* whose heads stand in lwIP's variables; what is in bank[] is old */
+    unsigned input;   /* that of the segment being handled */
     uint64_t key[2];  /* so that nobody chooses ports that all fall into one bank */
     bool slow;        /* every other tick of tcp_tmr() */
 } banks;
@@ -79,9 +76,17 @@ static unsigned enter_bank(const struct tcp_pcb *pcb)
 {
     unsigned outer = banks.current;
 
+    if (pcb == tcp_input_pcb && outer == banks.input)
+        return outer; /* its own callback: no need to find out */
     if (pcb->state != LISTEN && pcb->state != CLOSED)
         select_bank(bank_of(&pcb->remote_ip, pcb->remote_port, pcb->local_port));
     return outer;
+}
+
+static void select_for_input(unsigned index)
+{
+    select_bank(index);
+    banks.input = index;
 }
 
 /* In the bank that is selected. */
@@ -99,7 +104,7 @@ struct tcp_pcb *tcp_banks_find_ip4(uint32_t remote, uint16_t remote_port, uint16
 {
     struct tcp_pcb *pcb;
 
-    select_bank(bank_of_ip4(remote, remote_port, local_port));
+    select_for_input(bank_of_ip4(remote, remote_port, local_port));
     for (pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next)
         if (pcb->remote_port == remote_port && pcb->local_port == local_port &&
             IP_IS_V4_VAL(pcb->remote_ip) && ip4_addr_get_u32(ip_2_ip4(&pcb->remote_ip)) == remote)
@@ -123,13 +128,17 @@ static void acknowledge_now(struct tcp_pcb *pcb, const struct pbuf *p)
         tcp_set_flags(pcb, TF_ACK_DELAY);
 }
 
-/* RFC 6928 §2: ten segments where lwIP begins with three; not if the handshake lost something. lwIP
- * has put the connection at the head of its bank: there it is, if it lives. */
+tcpwnd_size_t tcp_initial_window(const struct tcp_pcb *pcb)
+{
+    return LWIP_MIN(10u * pcb->mss, LWIP_MAX(2u * pcb->mss, 14600u));
+}
+
+/* lwIP has put the connection at the head of its bank: there it is, if it lives. */
 static void open_connection(struct pbuf *p, struct netif *netif, struct tcp_pcb *pcb)
 {
     __real_tcp_input(p, netif);
     if (tcp_active_pcbs == pcb && pcb->state == ESTABLISHED)
-        pcb->cwnd = LWIP_MIN(10u * pcb->mss, LWIP_MAX(2u * pcb->mss, 14600u));
+        pcb->cwnd = tcp_initial_window(pcb);
 }
 
 static void refuse(struct pbuf *p)
@@ -152,7 +161,7 @@ void __wrap_tcp_input(struct pbuf *p, struct netif *netif)
             refuse(p);
             return;
         }
-        select_bank(bank_of(ip_current_src_addr(), remote_port, local_port));
+        select_for_input(bank_of(ip_current_src_addr(), remote_port, local_port));
         pcb = find_active(ip_current_src_addr(), remote_port, local_port);
         if (pcb != NULL) {
             acknowledge_now(pcb, p);
@@ -329,22 +338,28 @@ struct tcp_pcb *__wrap_tcp_new(void)
 
 /* ---- All of them ---- */
 
-/* Once more than there are banks, with no connections, so that lwIP's number of this run is another
- * one than it was the last time (see above). */
-static void every_bank(void (*visit)(void))
+static bool is_empty(const struct bank *bank)
+{
+    return bank->active == NULL && bank->time_wait == NULL;
+}
+
+/* What is in bank[] of the bank that is selected is right, until lwIP is called again. */
+static void put_back(void)
+{
+    banks.bank[banks.current] = (struct bank){ tcp_active_pcbs, tcp_tw_pcbs };
+}
+
+static __attribute__((noinline)) void every_bank(void (*visit)(void))
 {
     unsigned outer = banks.current;
-    struct bank last;
 
+    put_back();
     for (unsigned i = 0; i < TCP_BANKS; i++) {
+        if (is_empty(&banks.bank[i]))
+            continue;
         select_bank(i);
         visit();
     }
-    last = (struct bank){ tcp_active_pcbs, tcp_tw_pcbs };
-    tcp_active_pcbs = tcp_tw_pcbs = NULL;
-    visit();
-    tcp_active_pcbs = last.active;
-    tcp_tw_pcbs = last.time_wait;
     select_bank(outer);
 }
 
@@ -419,9 +434,29 @@ static void settle_persist_timers(void)
 
 static u32_t ticks; /* lwIP's clock counts runs of its slow timer: one each tick, not one a bank */
 
+/* lwIP numbers its timers' runs with 8 bits, and marks each connection with the number of the run
+ * that has visited it, so as not to visit it twice. Here a run is a bank's, and many come between
+ * two visits: a mark could be that old, and look new. So each is renewed with the number of the
+ * last run. */
+static u8_t runs; /* as many as lwIP has counted: all come from here */
+
+static void mark_unvisited(void)
+{
+    for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next)
+        pcb->last_timer = runs;
+    runs++;
+}
+
+static void fast_timer(void)
+{
+    mark_unvisited();
+    tcp_fasttmr();
+}
+
 static void slow_timer(void)
 {
     settle_persist_timers();
+    mark_unvisited();
     tcp_ticks = ticks;
     tcp_slowtmr();
 }
@@ -429,8 +464,10 @@ static void slow_timer(void)
 /* lwIP's timer goes on as long as its variables hold a connection. */
 static void select_any(void)
 {
-    for (unsigned i = 0; i < TCP_BANKS && tcp_active_pcbs == NULL && tcp_tw_pcbs == NULL; i++)
-        select_bank(i);
+    put_back();
+    for (unsigned i = 0; i < TCP_BANKS && is_empty(&banks.bank[banks.current]); i++)
+        if (!is_empty(&banks.bank[i]))
+            select_bank(i);
 }
 
 void __wrap_tcp_tmr(void);
@@ -438,7 +475,7 @@ void __wrap_tcp_tmr(void);
 /* As tcp_tmr(): every 250 ms, the slow timer every other time. */
 void __wrap_tcp_tmr(void)
 {
-    every_bank(tcp_fasttmr);
+    every_bank(fast_timer);
     banks.slow = !banks.slow;
     if (banks.slow) {
         ticks = tcp_ticks;

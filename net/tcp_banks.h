@@ -23,9 +23,7 @@
 #define NET_TCP_BANKS_H
 
 #include <kernel/lib.h>
-#include <lwip/ip_addr.h>
-
-struct tcp_pcb;
+#include <lwip/tcp.h>
 
 #define TCP_BANKS 2048u /* 10,000 connections: five each */
 
@@ -43,6 +41,10 @@ struct tcp_pcb *tcp_banks_find_ip4(uint32_t remote, uint16_t remote_port, uint16
 
 /* End a connection without a word to its peer. */
 void tcp_banks_abandon(struct tcp_pcb *pcb);
+
+/* RFC 6928 §2: what a new connection may send at first, ten segments where lwIP begins with three;
+ * not if the handshake lost something. */
+tcpwnd_size_t tcp_initial_window(const struct tcp_pcb *pcb);
 
 /* A hash of these ends, keyed anew at each boot. */
 uint32_t tcp_banks_hash(const ip_addr_t *remote, uint16_t remote_port, uint16_t local_port);

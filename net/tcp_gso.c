@@ -165,19 +165,12 @@ static struct tcp_seg *cut_acknowledged(struct tcp_pcb *pcb)
 err_t __real_tcp_output(struct tcp_pcb *pcb);
 err_t __wrap_tcp_output(struct tcp_pcb *pcb);
 
-err_t __wrap_tcp_output(struct tcp_pcb *pcb)
+static __attribute__((noinline)) err_t output(struct tcp_pcb *pcb)
 {
-    struct tcp_seg *acknowledged;
+    struct tcp_seg *acknowledged = detach_acknowledged(pcb);
     u16_t outer = gso.mss;
     err_t err;
 
-    if (tcp_input_pcb == pcb)
-        return ERR_OK; /* the segment that is being handled ends with another call */
-    if (pcb->unsent == NULL)
-        return __real_tcp_output(pcb); /* an acknowledgement at most */
-    if (likely(tcp_template_output(pcb)))
-        return ERR_OK;
-    acknowledged = detach_acknowledged(pcb);
     if (gso_possible(pcb))
         fit_window(pcb);
     gso.mss = pcb->mss;
@@ -185,6 +178,18 @@ err_t __wrap_tcp_output(struct tcp_pcb *pcb)
     gso.mss = outer;
     attach_acknowledged(pcb, acknowledged);
     return err;
+}
+
+err_t __wrap_tcp_output(struct tcp_pcb *pcb)
+{
+    if (tcp_input_pcb == pcb)
+        return ERR_OK; /* the segment that is being handled ends with another call */
+    if (pcb->unsent != NULL)
+        return likely(tcp_template_output(pcb)) ? ERR_OK : output(pcb);
+    if (pcb->flags & TF_ACK_NOW) /* an acknowledgement alone */
+        return tcp_template_ack(pcb) ? ERR_OK : __real_tcp_output(pcb);
+    tcp_clear_flags(pcb, TF_NAGLEMEMERR);
+    return ERR_OK;
 }
 
 err_t __real_tcp_rexmit_rto_prepare(struct tcp_pcb *pcb);

@@ -1,5 +1,6 @@
 /* Header prediction: see tcp_predict.h. */
 #include "tcp_predict.h"
+#include "tcp_predict_priv.h"
 #include "port/chksum.h"
 #include "stack_priv.h"
 #include "tcp_banks.h"
@@ -11,15 +12,6 @@
 #include <lwip/prot/ip4.h>
 #include <lwip/prot/tcp.h>
 #include <lwip/stats.h>
-
-/* An expected segment. Host byte order but for the address. */
-struct segment {
-    u32_t remote_ip; /* as on the wire */
-    u32_t seq, ack;
-    u16_t remote_port, local_port, window;
-    u16_t len;
-    bool push;
-};
 
 /* With the pseudo header: both addresses, the protocol, the length. */
 static bool tcp_adds_up(const u8_t *frame, unsigned tcp_bytes)
@@ -34,7 +26,8 @@ static bool read_segment(const struct pktbuf *buf, unsigned tcp_bytes, struct se
 {
     const u8_t *frame = buf->frame, *tcp = frame + WIRE_TCP;
 
-    if (tcp_bytes < TCP_HLEN || tcp[12] != TCP_HLEN / 4 << 4 || (tcp[13] & ~TCP_PSH) != TCP_ACK)
+    if (tcp_bytes < TCP_HLEN || tcp[12] != TCP_HLEN / 4 << 4 ||
+        (tcp[13] & ~(TCP_PSH | TCP_FIN)) != TCP_ACK)
         return false;
     if (!buf->checked && !tcp_adds_up(frame, tcp_bytes))
         return false; /* lwIP counts it */
@@ -46,6 +39,7 @@ static bool read_segment(const struct pktbuf *buf, unsigned tcp_bytes, struct se
     out->window = lwip_ntohs(wire_get16(tcp + 14));
     out->len = (u16_t)(tcp_bytes - TCP_HLEN);
     out->push = tcp[13] & TCP_PSH;
+    out->fin = tcp[13] & TCP_FIN;
     return true;
 }
 
@@ -57,34 +51,15 @@ static u32_t seg_end(const struct tcp_seg *seg)
 /* Whether the connection is in the state in which the segment is all that it seems. */
 static bool is_expected(const struct tcp_pcb *pcb, const struct segment *s)
 {
-    if (pcb->state != ESTABLISHED || pcb->rcv_nxt != s->seq || s->len > pcb->rcv_wnd ||
-        (pcb->flags & (TF_INFR | TF_RTO | TF_RXCLOSED | TF_FIN | TF_CLOSEPEND)) ||
-        pcb->ooseq != NULL || pcb->refused_data != NULL || pcb->nrtx != 0 ||
-        pcb->persist_backoff != 0 || LWIP_TCP_SACK_VALID(pcb, 0))
+    if (pcb->state != ESTABLISHED || !predict_is_regular(pcb, s) || s->len > pcb->rcv_wnd ||
+        s->fin || (pcb->flags & (TF_INFR | TF_RTO | TF_RXCLOSED | TF_FIN | TF_CLOSEPEND)))
         return false;
     if (s->ack == pcb->lastack)
         return s->len > 0; /* else it may be a duplicate, or open the window */
-    /* Of what is in flight; what waits behind that was never sent. */
-    return TCP_SEQ_BETWEEN(s->ack, pcb->lastack + 1, pcb->snd_nxt) &&
-           (pcb->unsent == NULL || TCP_SEQ_LEQ(s->ack, lwip_ntohl(pcb->unsent->tcphdr->seqno)));
+    return predict_is_new_ack(pcb, s);
 }
 
 /* ---- What is done then, in the order of tcp_receive() ---- */
-
-/* RFC 9293 §3.10.7.4: the window of the latest segment counts. */
-static void take_window(struct tcp_pcb *pcb, const struct segment *s)
-{
-    u32_t window = SND_WND_SCALE(pcb, s->window);
-
-    if (TCP_SEQ_LT(pcb->snd_wl1, s->seq) ||
-        (pcb->snd_wl1 == s->seq && TCP_SEQ_LT(pcb->snd_wl2, s->ack)) ||
-        (pcb->snd_wl2 == s->ack && window > pcb->snd_wnd)) {
-        pcb->snd_wnd = window;
-        pcb->snd_wnd_max = LWIP_MAX(pcb->snd_wnd_max, window);
-        pcb->snd_wl1 = s->seq;
-        pcb->snd_wl2 = s->ack;
-    }
-}
 
 /* RFC 3465 §2.1, §2.2: by bytes acknowledged, at most two segments for one acknowledgement. */
 static void grow_window(struct tcp_pcb *pcb, u32_t acked)
@@ -132,8 +107,7 @@ static u32_t free_acknowledged(struct tcp_pcb *pcb)
     return bytes;
 }
 
-/* Returns how many bytes the app is to be told of. */
-static u32_t take_ack(struct tcp_pcb *pcb, u32_t ack)
+u32_t predict_take_ack(struct tcp_pcb *pcb, u32_t ack)
 {
     u32_t bytes;
 
@@ -162,25 +136,20 @@ static void take_data(struct tcp_pcb *pcb, u16_t len)
 
 /* ---- The app's turn, as tcp_input() gives it ---- */
 
-/* While lwIP handles a segment, a connection that the app closes for good is not freed under its
- * feet: lwIP sets a flag of its own for that. Here it is this one. */
-static struct {
-    bool active, closed;
-} handling;
+struct predict_handling predict_handling;
 
 void __real_tcp_trigger_input_pcb_close(void);
 void __wrap_tcp_trigger_input_pcb_close(void);
 
 void __wrap_tcp_trigger_input_pcb_close(void)
 {
-    if (handling.active)
-        handling.closed = true;
+    if (predict_handling.active)
+        predict_handling.closed = true;
     else
         __real_tcp_trigger_input_pcb_close();
 }
 
-/* False: the connection is gone. */
-static bool tell_sent(struct tcp_pcb *pcb, u32_t bytes)
+bool predict_tell_sent(struct tcp_pcb *pcb, u32_t bytes)
 {
     while (bytes > 0) {
         u16_t part = (u16_t)LWIP_MIN(bytes, 0xffffu);
@@ -223,27 +192,30 @@ static void free_closed(struct tcp_pcb *pcb)
     tcp_free(pcb);
 }
 
+void predict_leave_app(struct tcp_pcb *pcb, bool alive)
+{
+    tcp_input_pcb = NULL;
+    predict_handling.active = false;
+    if (!alive)
+        return;
+    if (predict_handling.closed)
+        free_closed(pcb);
+    else
+        tcp_output(pcb);
+}
+
 /* Takes the buffer. */
 static void tell_app(struct tcp_pcb *pcb, struct pktbuf *buf, const struct segment *s, u32_t sent)
 {
     bool alive;
 
-    handling.active = true;
-    handling.closed = false;
-    tcp_input_pcb = pcb; /* whatever is written leaves in one go, below */
-    alive = tell_sent(pcb, sent);
-    if (!alive || handling.closed || s->len == 0)
+    predict_enter_app(pcb);
+    alive = predict_tell_sent(pcb, sent);
+    if (!alive || predict_handling.closed || s->len == 0)
         pktbuf_free(buf);
     else
         alive = hand_over(pcb, buf, s);
-    tcp_input_pcb = NULL;
-    handling.active = false;
-    if (!alive)
-        return;
-    if (handling.closed)
-        free_closed(pcb);
-    else
-        tcp_output(pcb);
+    predict_leave_app(pcb, alive);
 }
 
 bool tcp_predict(struct pktbuf *buf, unsigned tcp_bytes)
@@ -255,21 +227,17 @@ bool tcp_predict(struct pktbuf *buf, unsigned tcp_bytes)
     if (!read_segment(buf, tcp_bytes, &s))
         return false;
     pcb = tcp_banks_find_ip4(s.remote_ip, s.remote_port, s.local_port);
-    if (pcb == NULL || !is_expected(pcb, &s))
+    if (pcb == NULL)
         return false;
+    if (unlikely(!is_expected(pcb, &s)))
+        return tcp_predict_end(pcb, buf, &s);
 
     trace_point(TRACE_IP);
     trace_point(TRACE_TRANSPORT);
-    lwip_stats.ip.recv++;
-    lwip_stats.tcp.recv++;
-    stack.stats.rx_frames++;
-    stack.stats.rx_predicted++;
+    predict_begin(pcb, &s);
     pcb->tmr = tcp_ticks;
-    pcb->keep_cnt_sent = 0;
-    pcb->persist_probe = 0;
-    take_window(pcb, &s);
     if (s.ack != pcb->lastack)
-        sent = take_ack(pcb, s.ack);
+        sent = predict_take_ack(pcb, s.ack);
     if (s.len > 0)
         take_data(pcb, s.len);
     tell_app(pcb, buf, &s, sent);

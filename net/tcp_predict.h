@@ -7,7 +7,9 @@
  * tcp_receive() does it, on lwIP's connection; any other frame is lwIP's, untouched.
  *
  * Expected is: TCP without options, flags ACK and perhaps PSH; a connection that is ESTABLISHED, in
- * order, not recovering from loss, and with no data that its app refused.
+ * order, not recovering from loss, and with no data that its app refused. So are, without data, the
+ * segments that a connection which ends as it should begins and ends with (tcp_predict_ends.c): the
+ * handshake's last ACK, the ACK of our FIN, the peer's FIN.
  *
  * Bottom half.
  */

@@ -26,8 +26,7 @@ static unsigned tcp_bytes_of(const struct pktbuf *buf)
         wire_get32(ip + 16) != ip4_addr_get_u32(netif_ip4_addr(&stack.netif)))
         return 0;
     bytes = lwip_ntohs(wire_get16(ip + 2));
-    if (bytes <= IP_HLEN || bytes > buf->frame_len - WIRE_IP ||
-        !wire_adds_up(wire_sum32(ip, IP_HLEN / 4)))
+    if (bytes <= IP_HLEN || bytes > buf->frame_len - WIRE_IP || !wire_ip_adds_up(ip))
         return 0;
     return bytes - IP_HLEN;
 }
@@ -42,13 +41,18 @@ static bool source_is_no_host(const u8_t *ip)
 }
 
 /* As ip4_input() ends. */
-static void hand_to_tcp(struct pktbuf *buf, unsigned tcp_bytes)
+static __attribute__((noinline)) void hand_to_tcp(struct pktbuf *buf, unsigned tcp_bytes)
 {
     const u8_t *ip = buf->frame + WIRE_IP;
 
-    trace_point(TRACE_IP);
     IP_STATS_INC(ip.recv);
     stack.stats.rx_frames++;
+    if (unlikely(source_is_no_host(ip))) {
+        IP_STATS_INC(ip.drop);
+        pktbuf_free(buf);
+        return;
+    }
+    trace_point(TRACE_IP);
     stack_rx_checksum(buf);
     ip_data.current_netif = ip_data.current_input_netif = &stack.netif;
     ip_data.current_ip4_header = (const struct ip_hdr *)(const void *)ip;
@@ -68,13 +72,6 @@ bool tcp_rx(struct pktbuf *buf)
         return false;
     if (likely(tcp_predict(buf, tcp_bytes)))
         return true;
-    if (unlikely(source_is_no_host(buf->frame + WIRE_IP))) {
-        IP_STATS_INC(ip.recv);
-        IP_STATS_INC(ip.drop);
-        stack.stats.rx_frames++;
-        pktbuf_free(buf);
-        return true;
-    }
     hand_to_tcp(buf, tcp_bytes);
     return true;
 }

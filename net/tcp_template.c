@@ -23,6 +23,7 @@ struct route {
 static struct {
     unsigned can; /* NIC_TX_... */
     u16_t ip_id;  /* RFC 6864: unique where a router fragments, and none does on our link */
+    struct pbuf *lent;
     struct route routes[1u << ROUTE_BITS];
 } template;
 
@@ -156,7 +157,7 @@ err_t __wrap_ip4_output_if(struct pbuf *p, const ip4_addr_t *src, const ip4_addr
     return __real_ip4_output_if(p, src, dest, ttl, tos, proto, netif);
 }
 
-/* ---- New data: what of it is sent without tcp_output() ---- */
+/* ---- New data ---- */
 
 static bool connection_is_plain(const struct tcp_pcb *pcb)
 {
@@ -177,23 +178,41 @@ static bool segment_is_plain(const struct tcp_pcb *pcb, const struct tcp_seg *se
            (seg->len <= pcb->mss || (template.can & NIC_TX_TSO4));
 }
 
+static struct ends ends_of(const struct tcp_pcb *pcb)
+{
+    return (struct ends){ ip4_addr_get_u32(ip_2_ip4(&pcb->local_ip)),
+                          ip4_addr_get_u32(ip_2_ip4(&pcb->remote_ip)), pcb->ttl, pcb->tos };
+}
+
+static u16_t window_of(const struct tcp_pcb *pcb)
+{
+    return lwip_htons(TCPWND_MIN16(RCV_WND_SCALE(pcb, pcb->rcv_ann_wnd)));
+}
+
 /* As tcp_output_segment(): what is not known before it goes. */
 static bool send_segment(const struct tcp_pcb *pcb, struct tcp_seg *seg, const struct route *route)
 {
-    struct ends ends = { ip4_addr_get_u32(ip_2_ip4(&pcb->local_ip)),
-                         ip4_addr_get_u32(ip_2_ip4(&pcb->remote_ip)), pcb->ttl, pcb->tos };
+    struct ends ends = ends_of(pcb);
     struct tcp_hdr *tcp = seg->tcphdr;
 
     tcp->ackno = lwip_htonl(pcb->rcv_nxt);
-    tcp->wnd = lwip_htons(TCPWND_MIN16(RCV_WND_SCALE(pcb, pcb->rcv_ann_wnd)));
+    tcp->wnd = window_of(pcb);
     TCPH_SET_FLAG(tcp, TCP_ACK);
     return emit(seg->p, route, &ends, seg->len > pcb->mss ? pcb->mss : 0);
+}
+
+/* What goes out says so much of what we have, and of what we take. */
+static void acknowledged(struct tcp_pcb *pcb)
+{
+    pcb->rcv_ann_right_edge = pcb->rcv_nxt + pcb->rcv_ann_wnd;
+    tcp_clear_flags(pcb, TF_ACK_DELAY | TF_ACK_NOW);
+    TCP_STATS_INC(tcp.xmit);
 }
 
 /* The segment is in flight. */
 static void sent(struct tcp_pcb *pcb, struct tcp_seg *seg)
 {
-    pcb->rcv_ann_right_edge = pcb->rcv_nxt + pcb->rcv_ann_wnd;
+    acknowledged(pcb);
     if (pcb->rtime < 0)
         pcb->rtime = 0;
     if (pcb->rttest == 0) {
@@ -201,18 +220,59 @@ static void sent(struct tcp_pcb *pcb, struct tcp_seg *seg)
         pcb->rtseq = pcb->snd_nxt;
     }
     pcb->persist_backoff = 0;
-    tcp_clear_flags(pcb, TF_ACK_DELAY | TF_ACK_NOW);
     pcb->snd_nxt += TCP_TCPLEN(seg);
     pcb->unsent = seg->next;
     seg->next = NULL;
-    TCP_STATS_INC(tcp.xmit);
 }
+
+/* ---- SYN-ACKs ---- */
+
+/* Its options, as tcp_output_segment() writes them; tcp_enqueue_flags() has made room. */
+static void write_options(const struct tcp_seg *seg)
+{
+    u32_t *at = (u32_t *)(void *)(seg->tcphdr + 1);
+    u16_t mss = (u16_t)LWIP_MIN(TCP_MSS, stack.netif.mtu - IP_HLEN - TCP_HLEN);
+
+    *at++ = lwip_htonl(0x02040000 | mss);
+    if (seg->flags & TF_SEG_OPTS_WND_SCALE)
+        *at++ = PP_HTONL(0x01030300 | TCP_RCV_SCALE);
+    if (seg->flags & TF_SEG_OPTS_SACK_PERM)
+        *at++ = PP_HTONL(0x01010402);
+}
+
+/* The first time only: lwIP sends it again. */
+static bool output_syn_ack(struct tcp_pcb *pcb)
+{
+    struct tcp_seg *seg = pcb->unsent;
+    struct ends ends = ends_of(pcb);
+    const struct route *route;
+
+    if (IP_IS_V6(&pcb->remote_ip) || pcb->snd_nxt != pcb->lastack || pcb->unacked != NULL ||
+        seg->next != NULL || seg->len != 0 || seg->p->ref != 1 || seg->p->payload != seg->tcphdr ||
+        !(seg->flags & TF_SEG_OPTS_MSS) || (route = find_route(ip_2_ip4(&pcb->remote_ip))) == NULL)
+        return false;
+    seg->tcphdr->ackno = lwip_htonl(pcb->rcv_nxt);
+    /* RFC 7323 §2.2: a SYN's window is never scaled */
+    seg->tcphdr->wnd = seg->flags & TF_SEG_OPTS_WND_SCALE
+                           ? lwip_htons(TCPWND_MIN16(pcb->rcv_ann_wnd))
+                           : window_of(pcb);
+    write_options(seg);
+    if (!emit(seg->p, route, &ends, 0))
+        return false;
+    sent(pcb, seg);
+    pcb->unacked = seg;
+    return true;
+}
+
+/* ---- What is sent without tcp_output() ---- */
 
 bool tcp_template_output(struct tcp_pcb *pcb)
 {
     struct tcp_seg **end = &pcb->unacked, *seg;
     const struct route *route;
 
+    if (unlikely(pcb->state == SYN_RCVD))
+        return output_syn_ack(pcb);
     if (!connection_is_plain(pcb) || (route = find_route(ip_2_ip4(&pcb->remote_ip))) == NULL)
         return false;
     while (*end != NULL)
@@ -226,6 +286,51 @@ bool tcp_template_output(struct tcp_pcb *pcb)
     }
     pcb->unsent_oversize = 0;
     return true;
+}
+
+void tcp_template_lend(struct pbuf *p)
+{
+    template.lent = p;
+}
+
+/* For TCP's header alone. */
+static struct pbuf *ack_pbuf(void)
+{
+    struct pbuf *p = template.lent;
+
+    if (p == NULL)
+        return pbuf_alloc(PBUF_IP, TCP_HLEN, PBUF_RAM);
+    template.lent = NULL;
+    pbuf_ref(p);
+    return p;
+}
+
+bool tcp_template_ack(struct tcp_pcb *pcb)
+{
+    struct ends ends = ends_of(pcb);
+    const struct route *route;
+    struct tcp_hdr *tcp;
+    struct pbuf *p;
+    bool done;
+
+    if (pcb->state < ESTABLISHED || IP_IS_V6(&pcb->remote_ip) || LWIP_TCP_SACK_VALID(pcb, 0) ||
+        (route = find_route(ip_2_ip4(&pcb->remote_ip))) == NULL)
+        return false;
+    p = ack_pbuf();
+    if (p == NULL)
+        return false;
+    tcp = p->payload;
+    *tcp = (struct tcp_hdr){ .src = lwip_htons(pcb->local_port),
+                             .dest = lwip_htons(pcb->remote_port),
+                             .seqno = lwip_htonl(pcb->snd_nxt),
+                             .ackno = lwip_htonl(pcb->rcv_nxt),
+                             .wnd = window_of(pcb) };
+    TCPH_HDRLEN_FLAGS_SET(tcp, TCP_HLEN / 4, TCP_ACK);
+    done = emit(p, route, &ends, 0);
+    if (done)
+        acknowledged(pcb);
+    pbuf_free(p);
+    return done;
 }
 
 void tcp_template_init(const struct nic *nic)

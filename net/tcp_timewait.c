@@ -40,11 +40,9 @@ static uint16_t *bucket_of(const ip_addr_t *remote, u16_t remote_port, u16_t loc
     return &table.bucket[tcp_banks_hash(remote, remote_port, local_port) & (TIMEWAIT_MAX - 1)];
 }
 
-struct timewait *timewait_find(const ip_addr_t *remote, u16_t remote_port, const ip_addr_t *local,
-                               u16_t local_port)
+static struct timewait *find_in(uint16_t at, const ip_addr_t *remote, u16_t remote_port,
+                                const ip_addr_t *local, u16_t local_port)
 {
-    uint16_t at = *bucket_of(remote, remote_port, local_port);
-
     for (; at != 0; at = table.record[at - 1].next) {
         struct timewait *tw = &table.record[at - 1];
 
@@ -53,6 +51,13 @@ struct timewait *timewait_find(const ip_addr_t *remote, u16_t remote_port, const
             return tw;
     }
     return NULL;
+}
+
+struct timewait *timewait_find(const ip_addr_t *remote, u16_t remote_port, const ip_addr_t *local,
+                               u16_t local_port)
+{
+    return find_in(*bucket_of(remote, remote_port, local_port), remote, remote_port, local,
+                   local_port);
 }
 
 void timewait_remove(struct timewait *tw)
@@ -77,9 +82,9 @@ static void drop_oldest(void)
 
 struct timewait *timewait_add(const struct timewait *new)
 {
-    struct timewait *tw =
-        timewait_find(&new->remote, new->remote_port, &new->local, new->local_port);
     uint16_t *bucket = bucket_of(&new->remote, new->remote_port, new->local_port);
+    struct timewait *tw =
+        find_in(*bucket, &new->remote, new->remote_port, &new->local, new->local_port);
 
     if (tw != NULL)
         timewait_remove(tw);

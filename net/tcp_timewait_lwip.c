@@ -22,15 +22,16 @@ static bool is_nobody_s(const struct tcp_pcb *pcb)
 
 void tcp_timewait_compress(void)
 {
+    u32_t at = now();
     struct tcp_pcb *next;
 
-    timewait_expire(now());
+    timewait_expire(at);
     for (struct tcp_pcb *pcb = tcp_tw_pcbs; pcb != NULL; pcb = next) {
         struct timewait tw = { .local_port = pcb->local_port,
                                .remote_port = pcb->remote_port,
                                .snd_nxt = pcb->snd_nxt,
                                .rcv_nxt = pcb->rcv_nxt,
-                               .until = now() + (u32_t)TIMEWAIT_UNITS };
+                               .until = at + (u32_t)TIMEWAIT_UNITS };
 
         next = pcb->next;
         if (!is_nobody_s(pcb))
@@ -38,7 +39,7 @@ void tcp_timewait_compress(void)
         ip_addr_copy(tw.local, pcb->local_ip);
         ip_addr_copy(tw.remote, pcb->remote_ip);
         timewait_add(&tw);
-        tcp_pcb_remove(&tcp_tw_pcbs, pcb);
+        TCP_RMV(&tcp_tw_pcbs, pcb);   /* as tcp_pcb_remove(): nothing is left to purge */
         memp_free(MEMP_TCP_PCB, pcb); /* as tcp_free() of lwIP */
     }
 }
@@ -66,19 +67,18 @@ static void send_ack(const struct timewait *tw, struct netif *netif)
     pbuf_free(p);
 }
 
-bool tcp_timewait_input(struct pbuf *p, struct netif *netif)
+static __attribute__((noinline)) bool answer(struct timewait *tw, struct pbuf *p,
+                                             struct netif *netif)
 {
     const struct tcp_hdr *tcp = p->payload;
     u8_t flags = TCPH_FLAGS(tcp), header = TCPH_HDRLEN_BYTES(tcp);
-    struct timewait *tw = timewait_find(ip_current_src_addr(), lwip_ntohs(tcp->src),
-                                        ip_current_dest_addr(), lwip_ntohs(tcp->dest));
     u32_t bytes;
 
-    if (tw != NULL && (s32_t)(tw->until - now()) <= 0) {
+    if ((s32_t)(tw->until - now()) <= 0) {
         timewait_remove(tw);
         return false;
     }
-    if (tw == NULL || header < TCP_HLEN || header > p->tot_len || !tcp_checksum_is_right(p, netif))
+    if (header < TCP_HLEN || header > p->tot_len || !tcp_checksum_is_right(p, netif))
         return false; /* what is broken is lwIP's to count and drop */
     bytes = (u32_t)(p->tot_len - header) + ((flags & (TCP_SYN | TCP_FIN)) != 0);
     switch (timewait_judge(tw, flags, lwip_ntohl(tcp->seqno), bytes)) {
@@ -99,4 +99,13 @@ bool tcp_timewait_input(struct pbuf *p, struct netif *netif)
     TCP_STATS_INC(tcp.recv); /* as tcp_input() */
     pbuf_free(p);
     return true;
+}
+
+bool tcp_timewait_input(struct pbuf *p, struct netif *netif)
+{
+    const struct tcp_hdr *tcp = p->payload;
+    struct timewait *tw = timewait_find(ip_current_src_addr(), lwip_ntohs(tcp->src),
+                                        ip_current_dest_addr(), lwip_ntohs(tcp->dest));
+
+    return tw != NULL && answer(tw, p, netif);
 }

@@ -8,7 +8,7 @@ $(LWIP_SOURCES): $(LWIP_STAMP) ;
 
 # ---------------------------------------------------------------- the stack on a fake NIC
 STACK_OBJS := $(patsubst src/%.c,$(H)/stack/%.o,$(LWIP_SRC)) \
-              $(patsubst %.c,$(H)/stack/%.o,$(addprefix net/,stack.c stack_rx.c stack_tx.c xsk.c tcp_gso.c tcp_guard.c tcp_cut.c tcp_send.c copies.c tcp_banks.c tcp_rx.c tcp_predict.c tcp_template.c tcp_timewait.c tcp_timewait_lwip.c stack_icmp.c icmp_limit.c isn.c ping.c \
+              $(patsubst %.c,$(H)/stack/%.o,$(addprefix net/,stack.c stack_rx.c stack_tx.c xsk.c tcp_gso.c tcp_guard.c tcp_cut.c tcp_send.c copies.c tcp_banks.c tcp_rx.c tcp_predict.c tcp_predict_ends.c tcp_open.c tcp_template.c tcp_timewait.c tcp_timewait_lwip.c stack_icmp.c icmp_limit.c isn.c ping.c \
                 tcp_backlog.c syncookie.c syncookie_lwip.c rx_guard.c ports.c \
                 port/port.c port/chksum.c port/isn_hook.c) \
                 $(wildcard tests/lwip/*.c) tests/host/fakes.c tests/host/fake_capture.c)

@@ -75,7 +75,8 @@ static void conn_detach(struct conn *conn)
  */
 static err_t conn_release(struct conn *conn)
 {
-    conn_detach(conn);
+    if (conn->pcb->state != TIME_WAIT) /* which calls nobody */
+        conn_detach(conn);
     tcp_close(conn->pcb);
     conn_free(conn);
     return ERR_OK;
@@ -203,7 +204,7 @@ static err_t conn_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err
     trace_point(TRACE_APP);
     if (p == NULL) {
         conn->peer_closed = true;
-        return conn_run(conn);
+        return conn_has_ended(conn) ? conn_release(conn) : conn_run(conn);
     }
     if ((conn->state == CONN_ANSWERING || conn->state == CONN_MAKING) && !conn_may_hold(conn, p))
         return ERR_MEM;
@@ -227,6 +228,8 @@ static err_t conn_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
         return ERR_OK; /* nothing waits for this */
     conn->since_ns = time_ns();
     conn->moved += len;
+    if (conn->state == CONN_LINGERING && !conn_has_ended(conn))
+        return ERR_OK;
     return conn_run(conn);
 }
 

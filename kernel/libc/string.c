@@ -145,6 +145,13 @@ void *memset(void *dst, int c, size_t n)
         __asm__ volatile("rep stosq" : "+D"(d), "+c"(words) : "a"(word) : "memory");
         return dst;
     }
+    for (; n >= 32; n -= 32, d += 32) {
+        store64(d, word);
+        store64(d + 8, word);
+        store64(d + 16, word);
+        store64(d + 24, word);
+        barrier();
+    }
     for (; n > 8; n -= 8, d += 8) {
         store64(d, word);
         barrier();

@@ -4,6 +4,7 @@
  */
 #include <kernel/kmalloc.h>
 #include <kernel/lib.h>
+#include <kernel/panic.h>
 #include <kernel/printk.h>
 #include <kernel/time.h>
 #include <lwip/opt.h>
@@ -33,6 +34,13 @@ void lwip_port_free(void *p)
 {
     kfree(p);
 }
+
+#if !__STDC_HOSTED__
+void lwip_port_assertion_failed(const char *message)
+{
+    panic("lwIP: %s", message);
+}
+#endif
 
 void lwip_port_error(const char *message)
 {

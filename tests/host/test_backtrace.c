@@ -10,42 +10,49 @@
 
 /* ---- names */
 
-static const uint32_t offsets[] = { 0x10, 0x40, 0x100, 0x100, 0x180 };
-static const char names[] = "a\0bb\0\0d\0e";
-static const struct ksyms syms = { offsets, names, 5, 0x200 };
+/* Two that begin with what the one before does; one at the address of the next; one far behind. */
+#define LAST(c) (0x80 | (c))
+static const uint8_t table[] = {
+    0x10, 0,    LAST('a'),                                  /* 0x10 a */
+    0x30, 0,    'b',       'b',       LAST('b'),            /* 0x40 bbb */
+    0xc0, 0x01, 1,         LAST('c'),                       /* 0x100 bc */
+    0,    2,    'd',       LAST('e'),                       /* 0x100 bcde */
+    0x80, 0x01, 3,         LAST('z'),                       /* 0x180 bcdz */
+    0x80, 0x80, 0x04,      0,         '_',       LAST('f'), /* 0x10180 _f */
+};
+static const struct ksyms syms = { table, 6, 0x10200 };
 
 static void expect_name(uint64_t offset, const char *name, uint64_t within, uint64_t bytes)
 {
-    uint64_t w = 0, b = 0;
-    const char *found = ksyms_find(&syms, offset, &w, &b);
+    struct ksym found;
 
-    if (name == NULL) {
-        assert_null(found);
+    assert_int_equal(ksyms_find(&syms, offset, &found), name != NULL);
+    if (name == NULL)
         return;
-    }
-    assert_non_null(found);
-    assert_string_equal(found, name);
-    assert_int_equal(w, within);
-    assert_int_equal(b, bytes);
+    assert_string_equal(found.name, name);
+    assert_int_equal(found.within, within);
+    assert_int_equal(found.bytes, bytes);
 }
 
 static void test_names(void **state)
 {
-    const struct ksyms empty = { offsets, names, 0, 0x200 };
-    uint64_t w, b;
+    const struct ksyms empty = { table, 0, 0x10200 };
+    struct ksym found;
 
     (void)state;
     expect_name(0, NULL, 0, 0);
     expect_name(0xf, NULL, 0, 0);
     expect_name(0x10, "a", 0, 0x30);
     expect_name(0x3f, "a", 0x2f, 0x30);
-    expect_name(0x40, "bb", 0, 0xc0);
-    expect_name(0x17f, "d", 0x7f, 0x80); /* of two at one address the last */
-    expect_name(0x180, "e", 0, 0x80);
-    expect_name(0x1ff, "e", 0x7f, 0x80);
-    expect_name(0x200, NULL, 0, 0); /* the end of .text */
+    expect_name(0x40, "bbb", 0, 0xc0);
+    expect_name(0x17f, "bcde", 0x7f, 0x80); /* of two at one address the last */
+    expect_name(0x180, "bcdz", 0, 0x10000);
+    expect_name(0x1017f, "bcdz", 0xffff, 0x10000);
+    expect_name(0x10180, "_f", 0, 0x80);
+    expect_name(0x101ff, "_f", 0x7f, 0x80);
+    expect_name(0x10200, NULL, 0, 0); /* the end of .text */
     expect_name(UINT64_MAX, NULL, 0, 0);
-    assert_null(ksyms_find(&empty, 0x40, &w, &b));
+    assert_false(ksyms_find(&empty, 0x40, &found));
 }
 
 /* ---- chains */
@@ -127,7 +134,7 @@ static void test_not_a_frame(void **state)
     EXPECT_NO_WALK(at(0, 0) - 8);  /* the guard page */
     EXPECT_NO_WALK(at(2, 63));     /* half of it above the top */
     EXPECT_NO_WALK(at(2, 63) + 8); /* the top */
-    EXPECT_NO_WALK((uint64_t)names & ~7ull);
+    EXPECT_NO_WALK((uint64_t)table & ~7ull);
 }
 
 static void test_loops_end(void **state)

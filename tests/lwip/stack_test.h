@@ -80,6 +80,7 @@ int run_tcp_tests(void);
 int run_hostile_tests(void);
 int run_gso_tests(void);
 int run_predict_tests(void);
+int run_ends_tests(void);
 int run_template_tests(void);
 int run_send_tests(void);
 int run_guard_tests(void);

@@ -16,6 +16,7 @@ int main(void)
     failed += run_hostile_tests();
     failed += run_gso_tests();
     failed += run_predict_tests();
+    failed += run_ends_tests();
     failed += run_template_tests();
     failed += run_send_tests();
     failed += run_guard_tests();

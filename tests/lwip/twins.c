@@ -67,8 +67,8 @@ void twin_deliver(struct twin *s, const struct twin_segment *g)
                             .window = g->window,
                             .seq = s->first_seq + g->seq,
                             .ack = s->first_ack + g->ack,
-                            .options = nops,
-                            .options_len = s->nops ? 4 : 0 };
+                            .options = s->nops ? nops : g->options,
+                            .options_len = s->nops ? 4 : g->options_len };
     uint8_t data[1460];
     struct packet k;
 

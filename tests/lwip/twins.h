@@ -27,6 +27,8 @@ struct twin_segment {
     uint32_t seq, ack; /* from the connection's beginning */
     unsigned flags, window;
     size_t len;
+    const uint8_t *options; /* a multiple of 4 bytes */
+    size_t options_len;
 };
 
 extern uint32_t twin_seed;

@@ -168,14 +168,23 @@ def test_function_names_are_sorted_and_complete():
     elf = qemu.BUILD / "kernel.debug"
     done = script("mkksyms.sh", PREFIX + "nm", elf)
     assert done.returncode == 0, done.stderr
-    addresses = re.findall(r"\.long 0x([0-9a-f]*) - 0x([0-9a-f]+)$", done.stdout, re.M)
-    offsets = [int(at, 16) - int(start, 16) for at, start in addresses if at]
-    assert len(offsets) == len(addresses), "an entry without an address"
-    assert offsets[0] == 0 and offsets == sorted(set(offsets))
-    names = re.findall(r'\.asciz "(\w\S*)"', done.stdout)
-    assert len(names) == len(offsets) == int(re.search(r"ksyms_count:\n\s*\.long (\d+)",
-                                                       done.stdout).group(1))
-    assert names[0] == "kernel_entry" and "kmain" in names
+    entries = re.findall(r"\.uleb128 0x([0-9a-f]+) - 0x([0-9a-f]+)\n\s*\.byte (\d+)\n"
+                         r"\s*\.ascii \"(\S*)\"\n\s*\.byte 128 \+ '(\S)$", done.stdout, re.M)
+    count = int(re.search(r"ksyms_count:\n\s*\.long (\d+)", done.stdout).group(1))
+    assert len(entries) == count == done.stdout.count(".uleb128"), "an entry without an address"
+    found, name, end = {}, "", None
+    for at, before, kept, rest, last in entries:
+        assert end is None or before == end, "it counts from the one before"
+        assert int(kept) <= len(name)
+        name, end = name[:int(kept)] + rest + last, at
+        assert int(at, 16) > int(before, 16) or not found, "not sorted"
+        found[int(at, 16)] = name
+    lines = subprocess.run([PREFIX + "nm", elf], capture_output=True, text=True, check=True).stdout
+    symbols = {(int(at, 16), name[:63]) for at, kind, name in map(str.split, lines.splitlines())
+               if kind in "tT"}
+    assert {at for at, _ in symbols} == set(found)
+    assert set(found.items()) <= symbols
+    assert found[min(found)] == "kernel_entry" and "kmain" in found.values()
 
 
 def test_no_names_is_an_error(tmp_path):

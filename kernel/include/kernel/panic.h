@@ -16,11 +16,18 @@ _Noreturn void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)))
 /* Boot, after config_init(): read panic=halt|reboot. Panics before it halt. */
 void panic_init(void);
 
-/* The condition is always evaluated and must have no side effect. */
+/* The condition is always evaluated and must have no side effect. In the kernel the call is short:
+ * there are hundreds of it. */
 #define ASSERT(cond)                                                                               \
     do {                                                                                           \
         if (__builtin_expect(!(cond), 0))                                                          \
-            panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #cond);                       \
+            assertion_failed(__FILE__, __LINE__, #cond);                                           \
     } while (0)
+
+#if __STDC_HOSTED__
+#define assertion_failed(file, line, text) panic("%s:%d: assertion failed: %s", file, line, text)
+#else
+_Noreturn void assertion_failed(const char *file, int line, const char *text);
+#endif
 
 #endif

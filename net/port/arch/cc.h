@@ -41,8 +41,14 @@
     do {                                                                                           \
     } while (0)
 
-/* An assertion that fails is a bug of ours or lwIP's, never the network's doing. */
+/* An assertion that fails is a bug of ours or lwIP's, never the network's doing. There are 300 of
+ * them: in the kernel without file and line, for the backtrace has the function. */
+#if __STDC_HOSTED__
 #define LWIP_PLATFORM_ASSERT(message) panic("lwIP: %s (%s:%d)", message, __FILE__, __LINE__)
+#else
+_Noreturn void lwip_port_assertion_failed(const char *message);
+#define LWIP_PLATFORM_ASSERT(message) lwip_port_assertion_failed(message)
+#endif
 
 /* A call that lwIP refuses: it returns an error to the caller; the log says so too. */
 void lwip_port_error(const char *message);
