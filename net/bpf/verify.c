@@ -235,7 +235,7 @@ bool bpf_verify(struct bpf_prog *prog, struct bpf_log *log)
     env->kept = bpf_mem_alloc((prog->count + 1) * sizeof(struct verify_kept *));
     env->named = bpf_mem_alloc(BPF_SUBPROGS_MAX * sizeof *env->named);
     if (env->info == NULL || env->kept == NULL || env->named == NULL)
-        verify_fail(env, "no memory to verify the program\n");
+        verify_say(env, "no memory to verify the program\n");
     else
         ok = run(env, &walked, &failed) && finish(env);
     report(env, ok, walked, failed);

@@ -187,9 +187,10 @@ struct verify_env {
     struct bpf_log reason_log;
 };
 
-/* Say why not; always false. The text is Linux's where it has one, with its newline. */
-bool verify_fail(struct verify_env *env, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+/* Say why not, in Linux's words where it has them, with a newline; `return verify_fail(...)` does
+ * so and is false. */
+void verify_say(struct verify_env *env, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define verify_fail(...) (verify_say(__VA_ARGS__), false)
 
 static inline struct verify_frame *verify_frame_now(struct verify_env *env)
 {

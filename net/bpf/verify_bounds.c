@@ -207,15 +207,17 @@ void verify_truncate(struct verify_reg *reg, unsigned bytes)
 
 void verify_sign_extend(struct verify_reg *reg, unsigned bytes, bool to32)
 {
-    unsigned up = 64 - 8 * bytes;
+    unsigned sign = 8 * bytes - 1, up = 64 - 8 * bytes;
     int64_t smin = to32 ? reg->s32_min : reg->smin;
     int64_t smax = to32 ? reg->s32_max : reg->smax;
-    int64_t limit = bytes >= 8 ? INT64_MAX : (int64_t)(1ull << (8 * bytes - 1));
-    /* Equal from the part's sign bit up: the ends keep their order */
-    bool same = smin >> (8 * bytes - 1) == smax >> (8 * bytes - 1);
+    int64_t limit;
+    bool same;
 
     if (bytes >= 8)
         return;
+    limit = (int64_t)(1ull << sign);
+    /* Equal from the part's sign bit up: the ends keep their order */
+    same = smin >> sign == smax >> sign;
     if (tnum_is_const(reg->var)) {
         verify_set_value(reg, tnum_sign_extend(reg->var, bytes).value);
     } else {

@@ -391,9 +391,7 @@ static void refine_packet(struct verify_env *env, const struct bpf_insn *insn, u
     const struct verify_reg *b = verify_reg_now(env, insn->src);
 
     if (packet_and_end(b, a)) {
-        const struct verify_reg *t = a;
         a = b;
-        b = t;
         op = swap_op(op);
     } else if (!packet_and_end(a, b)) {
         return;

@@ -167,6 +167,8 @@ static bool check_arg(struct verify_env *env, struct call *call, unsigned i)
         return map_arg(env, call, regno);
     case BPF_ARG_MAP_KEY:
     case BPF_ARG_MAP_VALUE:
+        if (call->map == NULL)
+            return verify_fail(env, "invalid map_ptr to access map->key\n");
         return memory_type_ok(env, call, regno) &&
                verify_helper_memory(env, regno,
                                     kind == BPF_ARG_MAP_KEY ? call->map->def.key_size
@@ -227,6 +229,8 @@ static bool set_result(struct verify_env *env, const struct call *call)
         r0->type = REG_NONE;
         return true;
     case BPF_RET_MAP_VALUE_OR_NULL:
+        if (call->map == NULL)
+            return verify_fail(env, "invalid map_ptr to access map->value\n");
         verify_set_value(r0, 0);
         r0->type = call->map->def.type == BPF_MAP_TYPE_XSKMAP ? REG_XSK_OR_NULL : REG_VALUE_OR_NULL;
         r0->map = call->map_index;

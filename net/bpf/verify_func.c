@@ -79,8 +79,8 @@ bool verify_check_refs(struct verify_env *env, const char *reason)
     if (now->refs == 0)
         return true;
     for (unsigned i = 0; i < now->refs; i++)
-        verify_fail(env, "Unreleased reference id=%u alloc_insn=%u\n", now->ref[i].id,
-                    now->ref[i].insn);
+        verify_say(env, "Unreleased reference id=%u alloc_insn=%u\n", now->ref[i].id,
+                   now->ref[i].insn);
     return verify_fail(env, "%s", reason);
 }
 

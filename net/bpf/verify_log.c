@@ -37,18 +37,17 @@ static void put(struct verify_env *env, const struct line *line)
         bpf_log_printf(env->log, "%s", line->text);
 }
 
-bool verify_fail(struct verify_env *env, const char *fmt, ...)
+void verify_say(struct verify_env *env, const char *fmt, ...)
 {
     char text[VERIFY_REASON_SIZE];
     va_list ap;
 
     if (env->replaying)
-        return false;
+        return;
     va_start(ap, fmt);
     fmt_vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     bpf_log_printf(&env->reason_log, "%s", text);
-    return false;
 }
 
 const char *verify_tnum_text(struct tnum t, char *out)

@@ -182,7 +182,7 @@ bool verify_stack_read(struct verify_env *env, unsigned base, int32_t off, uint3
     bool fixed = tnum_is_const(verify_reg_now(env, base)->var);
     struct verify_stack_slot *slot;
     struct verify_reg result;
-    struct place place;
+    struct place place = { 0 };
     unsigned at;
     bool zero;
 
@@ -303,7 +303,7 @@ bool verify_stack_write(struct verify_env *env, unsigned base, int32_t off, uint
                         const int32_t *imm)
 {
     bool fixed = tnum_is_const(verify_reg_now(env, base)->var);
-    struct place place;
+    struct place place = { 0 };
 
     if (!aligned(env, base, off, bytes) || !find_place(env, base, off, bytes, ACCESS_WRITE, &place))
         return false;
@@ -341,7 +341,7 @@ bool verify_stack_helper(struct verify_env *env, unsigned base, uint32_t bytes, 
                          enum verify_access access, bool raw)
 {
     bool fixed = tnum_is_const(verify_reg_now(env, base)->var);
-    struct place place;
+    struct place place = { 0 };
 
     if (bytes == 0 && !zero_ok)
         return verify_fail(env, "invalid zero-sized read\n");

@@ -103,7 +103,7 @@ static struct verify_kept *kept_new(struct verify_env *env)
 {
     const struct verify_now *now = &env->now;
     size_t bytes = sizeof(struct verify_kept) + now->frames * sizeof(struct verify_kept_frame);
-    uint16_t live[BPF_FRAMES_MAX];
+    uint16_t live[BPF_FRAMES_MAX] = { 0 };
     struct verify_kept *kept;
     uint8_t *at;
 
