@@ -67,7 +67,8 @@ static bool step(struct verify_env *env, bool *ended)
         ok = jump(env, insn, &next, ended);
         break;
     }
-    verify_log_result(env);
+    if (env->printing)
+        verify_log_result(env);
     env->now.insn = next;
     return ok;
 }
@@ -104,7 +105,8 @@ static bool check_function(struct verify_env *env, unsigned subprog)
         if (env->info[env->now.insn].meets && !verify_visit(env, &covered))
             return false;
         if (!covered) {
-            verify_log_insn(env);
+            if (env->printing)
+                verify_log_insn(env);
             if (!verify_trail_insn(env) || !step(env, &ended))
                 return false;
         }

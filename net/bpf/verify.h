@@ -411,8 +411,7 @@ void verify_inherit_precise(struct verify_env *env, struct verify_kept *old);
 
 /* ---- verify_log.c ---- */
 const char *verify_type_text(const struct verify_reg *reg);
-/* Before an instruction and behind it; where a path goes on elsewhere; all of no effect unless
- * env->printing. */
+/* Before an instruction and behind it, if env->printing; where a path goes on elsewhere. */
 void verify_log_insn(struct verify_env *env);
 void verify_log_result(struct verify_env *env);
 void verify_log_jump(struct verify_env *env, uint32_t from);

@@ -273,8 +273,6 @@ void verify_log_insn(struct verify_env *env)
     struct line line = { .used = 0 };
     char text[128];
 
-    if (!env->printing)
-        return;
     if (env->print_all) {
         env->print_all = false;
         add(&line, "%u:", env->now.insn);
@@ -295,8 +293,6 @@ void verify_log_result(struct verify_env *env)
 {
     struct line line = { .used = 0 };
 
-    if (!env->printing)
-        return;
     if (env->now.frames != env->printed_frame)
         env->print_all = true;
     else
