@@ -127,6 +127,7 @@ struct verify_subprog {
     bool tail_call;    /* itself */
     bool checked;      /* gone through by itself */
     bool moves_packet; /* it, or what it calls */
+    bool replaced;     /* likewise: it may tail call, and what returns then is another program */
     bool called;       /* global: by what was gone through */
 };
 

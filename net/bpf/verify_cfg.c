@@ -265,7 +265,7 @@ static void find_movers(struct verify_env *env)
         again = false;
         for (unsigned i = 0; i < env->subprogs; i++) {
             struct verify_subprog *subprog = &env->subprog[i];
-            for (uint32_t at = subprog->start; at < subprog->end && !subprog->moves_packet; at++) {
+            for (uint32_t at = subprog->start; at < subprog->end; at++) {
                 const struct bpf_insn *insn = &env->insns[at];
                 const struct bpf_helper *helper;
                 int callee;
@@ -275,6 +275,12 @@ static void find_movers(struct verify_env *env)
                              ? verify_subprog_at(env, (uint32_t)((int64_t)at + insn->imm + 1))
                              : -1;
                 helper = insn->src == 0 ? bpf_helper_find((uint32_t)insn->imm) : NULL;
+                if (!subprog->replaced &&
+                    (callee >= 0 ? env->subprog[callee].replaced
+                                 : helper != NULL && helper->id == BPF_FUNC_tail_call))
+                    subprog->replaced = again = true;
+                if (subprog->moves_packet)
+                    continue;
                 if (callee >= 0 ? env->subprog[callee].moves_packet
                                 : helper != NULL && helper->moves_packet)
                     subprog->moves_packet = again = true;

@@ -254,5 +254,10 @@ bool verify_exit(struct verify_env *env, uint32_t *next, bool *ended)
     env->now.frames--;
     caller = verify_frame_now(env);
     caller->regs[BPF_R0] = callee->regs[BPF_R0];
+    /* If it tail called, another program returns here: with anything, and the packet moved. */
+    if (env->subprog[callee->subprog].replaced) {
+        verify_set_unknown(&caller->regs[BPF_R0]);
+        verify_packet_moved(env);
+    }
     return true;
 }

@@ -122,6 +122,13 @@ static void test_tail_call(void **state)
            RETURN(0));
     REJECT("R1 type=scalar expected=ctx", MOVI(R1, 0), MAP(R2, M_PROGS), MOVI(R3, 1),
            CALL(tail_call), RETURN(0));
+    /* from a function: another program returns to the caller, with anything */
+#define FUNCTION L(1), MAP(R2, M_PROGS), MOVI(R3, 1), CALL(tail_call), RETURN(2)
+    REJECT("R5 !read_ok", CALLF(TO(1)), JEQI(R0, 2, TO(2)), MOV(R0, R5), L(2), EXIT(), FUNCTION);
+    REJECT("R5 !read_ok", CALLF(TO(3)), JEQI(R0, 2, TO(2)), MOV(R0, R5), L(2), EXIT(), FUNCTION,
+           L(3), CALLF(TO(1)), RETURN(2));
+    REJECT("R6 invalid mem access 'scalar'", FRAME(14), MOV(R6, R2), CALLF(TO(1)),
+           LDX(B, R0, R6, 0), EXIT(), SHORT, FUNCTION);
     /* from deep in the stack */
     REJECT("tail_calls are not allowed when call stack of previous frames is 256 bytes",
            STI(DW, R10, -256, 0), CALLF(TO(1)), RETURN(0), L(1), MAP(R2, M_PROGS), MOVI(R3, 1),
