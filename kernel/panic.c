@@ -108,7 +108,7 @@ static void print_symbol(uint64_t pc, bool is_return_address)
 {
     uint64_t at = pc - (is_return_address ? 1 : 0);
     bool found = false;
-    struct ksym sym;
+    struct ksym sym = { .bytes = 0 };
 
     if (&ksyms_count != NULL && is_text(at)) {
         const struct ksyms syms = { ksyms_table, ksyms_count, (uint32_t)(text_end - kernel_start) };

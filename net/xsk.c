@@ -67,7 +67,7 @@ static unsigned ring_take_some(struct xsk_ring *ring, struct pktbuf **bufs, unsi
 static bool make_rings(struct xsk *xsk, uint32_t frames)
 {
     struct xsk_ring *rings[] = { &xsk->fill, &xsk->rx, &xsk->tx, &xsk->completion };
-    struct pktbuf **slots = kzalloc(sizeof(*slots) * frames * ARRAY_SIZE(rings));
+    struct pktbuf **slots = kzalloc(sizeof(void *) * frames * ARRAY_SIZE(rings));
 
     if (slots == NULL)
         return false;

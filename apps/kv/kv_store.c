@@ -51,6 +51,7 @@ const struct kv_value *kv_store_get(const uint8_t *key, size_t key_len)
     make_key(&k, key, key_len);
     value = map->ops->lookup(map, &k);
     if (value == NULL || !expired(value))
+        /* cppcheck-suppress returnDanglingLifetime ; it is the map's */
         return value;
     map->ops->delete (map, &k);
     return NULL;
