@@ -1,5 +1,5 @@
 #!/bin/bash
-# Run libFuzzer programs: scripts/run-fuzzers.sh SECONDS PROGRAM...
+# Run libFuzzer programs: scripts/run-fuzzers.sh SECONDS PROGRAM[:SECONDS]...
 #
 # Seconds of CPU time, so that a busy machine makes a run longer and not weaker. As many at a time
 # as there are CPUs, each from its seeds (tests/fuzz/corpus/<name>, and build/fuzz/<name>.seeds where
@@ -17,20 +17,22 @@ cpu_seconds() { # PID: what it has used
     awk '{ sub(/.*\) /, ""); print int(($12 + $13) / 100) }' "/proc/$1/stat" 2> /dev/null
 }
 
-fuzz() { # PROGRAM: for so many seconds
-    local name=${1##*/fuzz_} folder=${1%/*} pid used seeds=() most
+fuzz() { # PROGRAM[:SECONDS]: for its own seconds, or as many as all
+    local program=${1%%:*} own=${1##*:} pid used seeds=() most
+    local name=${program##*/fuzz_} folder=${program%/*}
+    [ "$own" != "$1" ] || own=$seconds
     for most in "tests/fuzz/corpus/$name" "$folder/$name.seeds"; do
         [ ! -d "$most" ] || seeds+=("$most")
     done
     most=$(find "${seeds[@]}" -type f -printf '%s\n' | sort -n | tail -n 1)
     [ "$most" -gt 4096 ] || most=4096
     mkdir -p "$folder/$name.corpus" "$folder/$name.found"
-    "$1" -max_total_time=$((20 * seconds)) -timeout=60 -rss_limit_mb=2048 -max_len="$most" \
+    "$program" -max_total_time=$((20 * own)) -timeout=60 -rss_limit_mb=2048 -max_len="$most" \
         -print_final_stats=1 -artifact_prefix="$folder/$name.found/" \
         "$folder/$name.corpus" "${seeds[@]}" > "$folder/$name.log" 2>&1 &
     pid=$!
     while sleep 1 && used=$(cpu_seconds "$pid") && [ -n "$used" ]; do
-        [ "$used" -lt "$seconds" ] || kill -USR1 "$pid" # it ends as if its time were up
+        [ "$used" -lt "$own" ] || kill -USR1 "$pid" # it ends as if its time were up
     done
     if wait "$pid"; then
         awk -v name="$name" '
@@ -45,6 +47,7 @@ fuzz() { # PROGRAM: for so many seconds
 }
 
 for program; do
+    program=${program%%:*}
     name=${program##*/fuzz_}
     [ -d "tests/fuzz/corpus/$name" ] || [ -d "${program%/*}/$name.seeds" ] || {
         echo "tests/fuzz/corpus/$name: no seeds"
