@@ -122,8 +122,14 @@ static bool parse_ipv4(const char *text, size_t len, uint8_t out[4])
     return part == 4;
 }
 
-/* Groups of up to four hexadecimal digits, `::` once for as many of zeros as are missing (RFC 4291
- * §2.2; without its third form). */
+/* "::" from text[i] on, which may stand once. */
+static bool is_gap(const char *text, size_t len, size_t i)
+{
+    return i > 0 && i < len && text[i] == ':' && text[i - 1] == ':';
+}
+
+/* Groups of up to four hexadecimal digits, `::` once for as many of zeros as are missing, IPv4 in
+ * the place of the last two (RFC 4291 §2.2). */
 static bool parse_ipv6(const char *text, size_t len, uint8_t out[16])
 {
     size_t at = 0, gap = SIZE_MAX, i = 0;
@@ -132,21 +138,22 @@ static bool parse_ipv6(const char *text, size_t len, uint8_t out[16])
     if (len >= 2 && text[0] == ':' && text[1] == ':')
         i = 1; /* the loop takes the second one */
     while (i < len || at == 0) {
-        size_t begin = i, end;
+        size_t begin = i;
         uint64_t value;
 
-        if (i > 0 && i < len && text[i] == ':' && text[i - 1] == ':' && gap == SIZE_MAX) {
+        if (is_gap(text, len, i) && gap == SIZE_MAX) {
             gap = at;
-            i++;
-            if (i == len)
+            if (++i == len)
                 break;
             continue;
         }
         while (i < len && text[i] != ':')
             i++;
-        end = i;
-        if (at == 16 || end - begin > 4 ||
-            !number_of(text + begin, end - begin, 16, 0xffff, &value))
+        if (i == len && at <= 12 && parse_ipv4(text + begin, len - begin, out + at)) {
+            at += 4;
+            break;
+        }
+        if (at == 16 || i - begin > 4 || !number_of(text + begin, i - begin, 16, 0xffff, &value))
             return false;
         out[at++] = (uint8_t)(value >> 8);
         out[at++] = (uint8_t)value;

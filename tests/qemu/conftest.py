@@ -155,6 +155,27 @@ def app_image():
 
 
 @pytest.fixture(scope="session")
+def xdp_object():
+    """xdp_object(name, clang="clang"): the object of apps/xdp/NAME.bpf.c, as `make xdp` makes it."""
+
+    @functools.cache
+    def build(name, clang="clang"):
+        folder = qemu.BUILD / clang
+        target = folder / "xdp" / f"{name}.o"
+        env = {**os.environ}
+        env.pop("MAKEFLAGS", None)
+        folder.mkdir(exist_ok=True)
+        with open(folder / "lock", "wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            run = subprocess.run(["make", f"XDP_CLANG={clang}", f"BUILD={folder}", str(target)],
+                                 cwd=qemu.TOP, env=env, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        return target.read_bytes()
+
+    return build
+
+
+@pytest.fixture(scope="session")
 def chromium():
     with Browser() as browser:
         yield browser

@@ -18,8 +18,9 @@ PORT = 11211
 
 
 @pytest.fixture(scope="module")
-def booted(app_image):
-    with qemu.Guest(image=app_image("kv"), cfg=WIRED_CFG, net="wire") as guest:
+def booted(app_image, xdp_object):
+    with qemu.Guest(image=app_image("kv"), cfg=WIRED_CFG, net="wire",
+                    files={"xdp/kv.o": xdp_object("kv")}) as guest:
         guest.wait_prompt()
         ping(guest)
         yield guest

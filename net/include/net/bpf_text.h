@@ -4,6 +4,7 @@
  * `hex`. Besides, for those whom that tires:
  *
  *   10.0.0.1  2001:db8::1  52:54:00:12:34:56    4, 16 and 6 bytes, as on the wire
+ *   ::ffff:10.0.0.1                             16, IPv4 as IPv6 sockets have it
  *   10.0.0.0/8  2001:db8::/32                   the key of an lpm_trie: length, then address
  *   u8 N  u16 N  u32 N  u64 N                   a number as this machine has it; prog id N: u32
  *   be16 N  be32 N  be64 N                      as on the wire: a port is be16
