@@ -257,7 +257,7 @@ void xsk_round_end(void)
     for (unsigned i = 0; i < socket_count; i++) {
         struct xsk *xsk = sockets[i];
 
-        if (xsk_ring_count(&xsk->rx) > 0)
+        if (xsk_ring_count(&xsk->rx) > 0 || xsk_ring_count(&xsk->completion) > 0)
             xsk->ready(xsk);
         if (stack.nic != NULL && xsk_ring_count(&xsk->tx) > 0)
             send_all(xsk);

@@ -125,7 +125,7 @@ static int setup(void **state)
 }
 
 /* Sockets stay open for ever, so each test has its own. */
-static struct xsk a, b, c, d, e;
+static struct xsk a, b, c, d, e, f;
 
 static void test_frames_come_out_of_the_pool(void **state)
 {
@@ -215,6 +215,28 @@ static void test_sent_in_order_when_there_is_room(void **state)
     assert_int_equal(c.stats.tx_bytes, 8 * 60);
 }
 
+/* All frames are sent and none can be received: the app is called to give them back. */
+static void test_sent_frames_alone_call_the_app(void **state)
+{
+    struct pktbuf *buf;
+
+    (void)state;
+    open_socket(&f, 1);
+    buf = xsk_frame_take(&f);
+    buf->frame_len = 60;
+    xsk_tx_burst(&f, &buf, 1);
+    xsk_round_end();
+    assert_int_equal(ready_calls, 0);
+    card_completes(1);
+    xsk_round_end();
+    assert_int_equal(ready_calls, 1);
+    assert_ptr_equal(ready_xsk, &f);
+    assert_int_equal(xsk_completed(&f, &buf, 1), 1);
+    xsk_round_end();
+    assert_int_equal(ready_calls, 1);
+    xsk_fill(&f, &buf, 1);
+}
+
 /* What a checksum was once asked for is not asked for the next frame in the same buffer. */
 static void test_a_frame_begins_without_offloads(void **state)
 {
@@ -277,7 +299,7 @@ static void test_open_fails_whole(void **state)
     assert_non_null(strstr(why, "pktbufs="));
     assert_int_equal(pool_free(), before);
     assert_int_equal(fake_kmalloc_live, live);
-    for (unsigned i = 0; i < XSK_SOCKETS_MAX - 5; i++) /* five are open */
+    for (unsigned i = 0; i < XSK_SOCKETS_MAX - 6; i++) /* six are open */
         open_socket(&more[i], 1);
     assert_false(xsk_open(&last, 1, ready, &why));
     assert_non_null(strstr(why, "too many"));
@@ -289,6 +311,7 @@ int main(void)
         cmocka_unit_test_setup(test_frames_come_out_of_the_pool, setup),
         cmocka_unit_test_setup(test_received_is_swapped, setup),
         cmocka_unit_test_setup(test_sent_in_order_when_there_is_room, setup),
+        cmocka_unit_test_setup(test_sent_frames_alone_call_the_app, setup),
         cmocka_unit_test_setup(test_a_frame_begins_without_offloads, setup),
         cmocka_unit_test_setup(test_without_a_card, setup),
         cmocka_unit_test_setup(test_open_fails_whole, setup),

@@ -62,7 +62,8 @@ def test_every_frame_of_many_comes_back_in_order(guest):
     assert after["accounted"] is True
     stats = guest.counters()
     assert stats["nic.rx_queue_0_xdp_redirects"] == stats["nic.rx_queue_0_packets"]
-    assert stats["nic.tx_queue_0_packets"] == after["frames"]
+    assert stats["xsk.rx_packets"] == stats["xsk.tx_packets"] == after["frames"]
+    assert stats["nic.tx_queue_0_packets"] >= after["frames"]  # the stack, too, sends a few at boot
 
 
 def test_more_than_its_frames_at_once(guest):
