@@ -2,28 +2,30 @@
  * A firewall: sources are allowed or denied by prefix, the rest may be limited in rate, and
  * everything is counted. What is changed in a map holds from the next packet on.
  *
- *   xdp load firewall.o
+ *     xdp load firewall.o
  *
- * rules4, rules6   By source prefix: 1 denies, 2 allows (XDP_DROP and XDP_PASS); the longest prefix
- *                  that matches decides, so that an address may be let through within a network
- *                  that is not. Allowed sources are not limited in rate.
+ * rules4, rules6: by source prefix, 1 denies and 2 allows (XDP_DROP and XDP_PASS). The longest
+ * prefix that matches decides, so that an address may be let through within a network that is not.
+ * Allowed sources are not limited in rate. To deny 10.1.2.0/24, but not 10.1.2.9:
+ *
  *     map update rules4 key 10.1.2.0/24 value 1
  *     map update rules4 key 10.1.2.9/32 value 2
  *     map update rules6 key 2001:db8::/32 value 1
  *     map delete rules4 key 10.1.2.0/24
  *
- * settings         One entry: nanoseconds that a packet of a source costs (1e9 / packets a second;
- *                  0: no limit), nanoseconds that it may be ahead (burst x cost), and what becomes
- *                  of sources that no rule is about (0: pass, 1: drop). 1000 packets a second with
- *                  bursts of 100, the rest passed:
+ * settings: one entry of three numbers of 64 bits. Nanoseconds that a packet of a source costs (1e9
+ * / packets a second; 0: no limit), nanoseconds that it may be ahead (burst x cost), and what
+ * becomes of sources that no rule is about (0: pass, 1: drop). 1000 packets a second with bursts of
+ * 100, the rest passed:
+ *
  *     map update settings key 0 value u64 1000000 u64 100000000 u64 0
  *
- * counters         Packets and bytes: 0 passed, 1 allowed by a rule, 2 denied by a rule, 3 over the
- *                  rate, 4 of no rule and dropped, 5 not IP (passed), 6 malformed (dropped).
+ * counters: packets and bytes. 0 passed, 1 allowed by a rule, 2 denied by a rule, 3 over the rate,
+ * 4 of no rule and dropped, 5 not IP (passed), 6 malformed (dropped).
+ *
  *     map dump counters
  *
- * sources          The rate of each source, kept here; the longest unused one gives way to a new
- *                  one.
+ * sources: the rate of each source, kept here; the longest unused one gives way to a new one.
  */
 #include "frame.h"
 

@@ -3,13 +3,14 @@
  * here, in the frame that asked, which goes out again (XDP_TX). Everything else passes to the app
  * (APP=kv), which shares the map: misses, SETs, several keys, and what is not plain UDP.
  *
- *   xdp load kv.o
+ *     xdp load kv.o
  *
- * kv_store     kv.h: the key, filled up with zeros to 64 bytes; when it expires, flags, length,
- *              data. The app fills it from SETs (port 11211).
+ * kv_store: see kv.h. The key, filled up with zeros to 64 bytes -> when it expires, flags, length,
+ * data. The app fills it from SETs (port 11211).
  *
- * kv_counters  Packets and bytes: 0 answered, 1 GETs that passed because the key was not there (or
- *              had expired), 2 other datagrams to the port.
+ * kv_counters: packets and bytes. 0 answered, 1 GETs that passed because the key was not there (or
+ * had expired), 2 other datagrams to the port.
+ *
  *     map dump kv_counters
  *
  * The answer's UDP checksum is made over all of it: it costs little beside the rest, and IPv6 has

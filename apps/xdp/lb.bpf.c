@@ -6,24 +6,29 @@
  * that is made outside by consistent hashing, so that when backends come and go most connections
  * stay where they are.
  *
- *   xdp load lb.o
+ *     xdp load lb.o
  *
- * services  Address (IPv4 as ::ffff:a.b.c.d), port (network order), protocol (6 TCP, 17 UDP), 0
- *           -> number of the service, 0 to 7. 10.0.2.100 port 80 TCP is service 0:
- *     map update services key u64 0 be32 65535 10.0.2.100 be16 80 6 0 value 0
+ * services: address (IPv4 as ::ffff:a.b.c.d), port, protocol (6 TCP, 17 UDP), 0 -> number of the
+ * service, 0 to 7. 10.0.2.100 port 80 TCP is service 0:
  *
- * backends  Number, 0 to 63 -> MAC address, two zeros:
+ *     map update services key ::ffff:10.0.2.100 be16 80 6 0 value 0
+ *
+ * backends: number, 0 to 63 -> MAC address, two zeros.
+ *
  *     map update backends key 3 value 52:54:00:12:34:56 0 0
  *
- * health    Number of the backend -> 1: frames go to it. Whoever checks them writes it:
+ * health: number of the backend -> 1: frames go to it. Whoever checks them writes it.
+ *
  *     map update health key 3 value 1
  *
- * table     251 slots for each service: slot i of service s is entry 251 s + i -> the number of a
- *           backend. apps/xdp/maglev.py makes it, as commands or as JSON for /_/maps/table:
+ * table: 251 slots for each service; slot i of service s is entry 251 s + i -> a backend's number.
+ * apps/xdp/maglev.py makes it, as commands or as JSON for /_/maps/table:
+ *
  *     apps/xdp/maglev.py --service 0 1 2 3
  *
- * counters  Of each backend: packets and bytes sent to it. Behind them (64) those for which no
- *           healthy backend was found, dropped.
+ * counters: of each backend, packets and bytes sent to it. Behind them (64) those for which no
+ * healthy backend was found, dropped.
+ *
  *     map dump counters
  *
  * A slot whose backend is down leads to another slot, by a second hash, at most eight times: its

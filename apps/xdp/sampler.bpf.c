@@ -2,17 +2,20 @@
  * A sampler: the first bytes of one frame in N go to a ring, to be seen on the console or over
  * HTTP; every frame passes.
  *
- *   xdp load sampler.o
+ *     xdp load sampler.o
  *
- * settings  One entry: N, and how many bytes of a frame are taken (up to 128; 0: 64). N is 0: none
- *           is. One in a thousand, 64 bytes:
+ * settings: one entry, N, and how many bytes of a frame are taken (up to 128; 0: 64). N is 0: none
+ * is. One in a thousand, 64 bytes:
+ *
  *     map update settings key 0 value u32 1000 u32 64
  *
- * samples   The ring. An event: time in nanoseconds (64 bits), the frame's length, how much of it
- *           was taken, interface, queue (32 bits each), the bytes (room for 128).
+ * samples: the ring. An event: time in nanoseconds (64 bits), the frame's length, how much of it
+ * was taken, interface, queue (32 bits each), the bytes (room for 128).
+ *
  *     map events samples
  *
- * counters  Frames: 0 seen, 1 sampled, 2 lost because the ring was full.
+ * counters: frames. 0 seen, 1 sampled, 2 lost because the ring was full.
+ *
  *     map dump counters
  */
 #include "frame.h"

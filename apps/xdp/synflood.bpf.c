@@ -1,3 +1,4 @@
+/* clang-format off */
 /*
  * A filter against floods of TCP SYNs, before the stack does anything for them. Sources that have
  * completed a handshake come in as they please, within a generous rate; of all others each has a
@@ -9,24 +10,28 @@
  * is asked for: this keeps out floods, not an attacker who has read it; the stack's SYN cookies
  * stand behind it.
  *
- *   xdp load synflood.o
+ *     xdp load synflood.o
  *
- * settings  One entry of six numbers of 64 bits, nanoseconds: what a SYN costs, and how far ahead
- *           one may be, for an unknown source, for all unknown sources, for a known source. (1e9 /
- *           SYNs a second, and bursts x cost; a cost of 0: no limit.) 20 a second with bursts of
- *           5 for a source, 2000 with bursts of 1000 for all, no limit for known ones:
- *   map update settings key 0 value u64 50000000 u64 250000000 u64 500000 u64 500000000 u64 0 u64 0
+ * settings: one entry of six numbers of 64 bits, nanoseconds. What a SYN costs, and how far ahead
+ * one may be, for an unknown source, for all unknown sources, for a known source. (1e9 / SYNs a
+ * second, and bursts x cost; a cost of 0: no limit.) 10 a second with bursts of 20 for a source,
+ * 1000 with bursts of 1000 for all, no limit for known ones:
  *
- * known     Sources (IPv4 as ::ffff:a.b.c.d) that have completed a handshake. They can be entered:
- *     map update known key u64 0 be32 65535 10.0.2.2 value 0
+ *     map update settings key 0 value u64 100000000 u64 2000000000 u64 1000000 u64 1000000000 u64 0 u64 0
  *
- * waiting   SYNs let through from unknown sources; the longest unused one gives way.
+ * known: sources (IPv4 as ::ffff:a.b.c.d) that have completed a handshake. They can be entered:
  *
- * counters  Packets and bytes: 0 other packets, 1 SYNs of known sources, 2 SYNs of unknown ones,
- *           both passed; dropped: 3 over a source's budget, 4 over that of all unknown ones, 5 over
- *           a known one's; 6 handshakes completed.
+ *     map update known key ::ffff:10.0.2.2 value 0
+ *
+ * waiting: SYNs let through from unknown sources; the longest unused one gives way.
+ *
+ * counters: packets and bytes. 0 other packets, 1 SYNs of known sources, 2 SYNs of unknown ones,
+ * both passed; dropped: 3 over a source's budget, 4 over that of all unknown ones, 5 over a known
+ * one's; 6 handshakes completed.
+ *
  *     map dump counters
  */
+/* clang-format on */
 #include "frame.h"
 
 #define KNOWN_MAX   8192
