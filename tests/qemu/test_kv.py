@@ -4,11 +4,12 @@ import struct
 
 import pytest
 from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 import qemu
 from conftest import WIRED_CFG
-from frames import ether, ip, ping
+from frames import GUEST_IP6, ether, ip, ping
 from test_schema import errors
 
 pytestmark = pytest.mark.xdist_group("raw")
@@ -22,6 +23,7 @@ def booted(app_image, xdp_object):
     with qemu.Guest(image=app_image("kv"), cfg=WIRED_CFG, net="wire",
                     files={"xdp/kv.o": xdp_object("kv")}) as guest:
         guest.wait_prompt()
+        guest.wait_for("(link-local)")
         ping(guest)
         yield guest
 
@@ -162,6 +164,38 @@ def test_who_answered(guest):
                     "xsk": {"lwip_datagrams": 0, "raw_datagrams": 13, "gets": 13, "hits": 10},
                     "xdp": {"lwip_datagrams": 3, "raw_datagrams": 0, "gets": 3, "hits": 0}}[guest.path]
     assert after["accounted"] is True
+
+
+def test_what_the_program_counts(booted):
+    """0 answered by itself, 1 GETs that it passed, 2 all else to the port."""
+    booted.console("kv path xdp")
+    store(booted, b"here", b"1")
+    for _ in range(10):
+        ask(booted, b"get here\r\n")
+    for _ in range(3):
+        ask(booted, b"get nothere\r\n")
+    ask(booted, b"get here here\r\n")
+    entries = booted.console_json("map dump kv_counters")["entries"]
+    packets = [struct.unpack("<Q", bytes.fromhex(e["values"][0]["value"])[:8])[0] for e in entries]
+    assert packets == [10, 4, 1]
+
+
+def test_ipv6(guest):
+    """From each place, too: the raw ring leaves it to the stack, the program answers it itself."""
+    store(guest, b"six", b"of six", 6)
+    Asked.number += 1
+    port = 4000 + Asked.number % 1000
+    head = struct.pack(">HHHH", Asked.number & 0xFFFF, 0, 1, 0)
+    guest.wire.send(ether() / IPv6(src=guest.wire.IP6, dst=GUEST_IP6) / UDP(sport=port, dport=PORT)
+                    / (head + b"get six\r\n"))
+    raw = guest.wire.expect(lambda f: f[12:14] == b"\x86\xdd" and f[20] == 17 and f[56:58] == struct.pack(">H", port),
+                            what="an answer over IPv6")
+    packet, again = Ether(raw), Ether(raw)
+    del again[UDP].chksum
+    assert Ether(bytes(again))[UDP].chksum == packet[UDP].chksum
+    assert (packet[IPv6].src, packet[IPv6].dst) == (GUEST_IP6, guest.wire.IP6)
+    assert packet[IPv6].plen == packet[UDP].len
+    assert bytes(packet[UDP].payload)[:packet[UDP].len - 8] == head + b"VALUE six 6 6\r\nof six\r\nEND\r\n"
 
 
 def test_all_else_goes_to_the_stack(guest):
