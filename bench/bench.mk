@@ -34,6 +34,19 @@ $(BENCH)/site.tar: $(BENCH)/site/index.html scripts/mksite.sh
 $(BENCH)/web.img: $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/tophalf.cfg $(BENCH)/site.tar
 	@scripts/mkimage.sh $@ $^
 
+# The XDP programs of the benchmarks, and those of apps/xdp, in one folder: both systems load these.
+BENCH_XDP := $(patsubst bench/xdp/%.bpf.c,$(BENCH)/xdp/%.o,$(wildcard bench/xdp/*.bpf.c)) \
+             $(patsubst apps/xdp/%.bpf.c,$(BENCH)/xdp/%.o,$(wildcard apps/xdp/*.bpf.c))
+
+$(BENCH)/xdp/%.o: bench/xdp/%.bpf.c $(XDP_STAMP) | deps-xdp
+	@mkdir -p $(@D)
+	@echo "  BPF     $<"
+	@$(XDP_CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(BENCH)/xdp/%.o: $(BUILD)/xdp/%.o
+	@mkdir -p $(@D)
+	@cp $< $@
+
 # What a request costs in instructions. The committed values are docs/bench/instructions.csv.
 COUNTING := $(PLUGIN) $(BENCH)/client $(BENCH)/web.img
 bench-instructions: deps-bench $(COUNTING) $(BENCH)/linux/version ## guest instructions a request, into docs/bench (ARGS=--ours: ours alone, 1 min)
@@ -53,10 +66,10 @@ $(BENCH)/sink.img: FORCE
 	@mkdir -p $(@D)
 	@cmp -s $(BUILD)/sink/tophalf.img $@ || cp $(BUILD)/sink/tophalf.img $@
 
-$(BENCH)/linux/version: FORCE | deps-bench
-	@bench/linux/build.sh $(BENCH)/linux
+$(BENCH)/linux/version: FORCE $(BENCH_XDP) | deps-bench
+	@bench/linux/build.sh $(BENCH)/linux $(BENCH)/xdp
 
-.PHONY: bench bench-rx bench-instructions check-instructions deps-bench
+.PHONY: bench bench-rx bench-xdp bench-instructions check-instructions deps-bench
 deps-bench:
 	@scripts/setup.sh build run bench
 
@@ -64,8 +77,19 @@ bench-rx: deps-bench $(IMAGE) $(BENCH)/pktgen $(BENCH)/wake $(BENCH)/sink.img $(
 	@/usr/bin/python3 bench/bench_rx.py --build $(BUILD) --linux $(BENCH)/linux \
 	    --sink $(BENCH)/sink.img $(if $(OUT),--out $(OUT)) $(ARGS)
 
-# XDP programs of the benchmarks, and those of apps/xdp, for both systems.
-$(BENCH)/xdp/%.o: bench/xdp/%.bpf.c | deps-bench
+$(BENCH)/xdp.img: $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/tophalf.cfg $(BENCH)/site.tar $(BENCH_XDP)
+	@scripts/mkimage.sh $@ $^
+
+# The key-value store, in a build folder of its own.
+KV := $(BUILD)/kv
+$(BENCH)/kv.img: FORCE $(BENCH)/xdp/kv.o
+	@$(MAKE) --no-print-directory APP=kv BUILD=$(KV) image
+	@scripts/mkimage.sh $@ $(KV)/BOOTX64.EFI $(KV)/kernel.elf $(KV)/tophalf.cfg $(KV)/site.tar $(BENCH)/xdp/kv.o
+
+$(BENCH)/kvload: bench/kvload.c | deps-build
 	@mkdir -p $(@D)
-	@echo "  BPF     $@"
-	@$(XDP_CLANG) $(XDP_FLAGS) -c $< -o $@
+	@$(HOSTCC) -std=gnu11 -O2 $(WARN) $< -o $@
+
+bench-xdp: deps-bench $(PLUGIN) $(BENCH)/pktgen $(BENCH)/kvload $(BENCH)/xdp.img $(BENCH)/kv.img $(BENCH)/linux/version ## XDP programs and the key-value store beside Linux: tables, CSV, plots (ARGS=--quick)
+	@/usr/bin/python3 bench/bench_xdp.py --build $(BUILD) --linux $(BENCH)/linux \
+	    $(if $(OUT),--out $(OUT)) $(if $(filter docs/bench,$(OUT)),--document docs/xdp.md) $(ARGS)

@@ -15,6 +15,7 @@ import argparse
 import csv
 import json
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -34,7 +35,9 @@ KEYS, VALUE_BYTES, MISSES = 1000, 100, 10
 KV_COUNTED = 20000  # requests whose instructions are counted
 FLOODER = "10.0.0.66"  # whom the firewall denies
 DENIED_KEY = bytes([32, 0, 0, 0, 10, 0, 0, 66])  # of an LPM trie: 10.0.0.66/32
+DENY = (1).to_bytes(4, "little")
 PORT = 9
+PARTS = ("drop", "cost", "http", "kv", "kvcost")
 
 
 class Tophalf(targets.Tophalf):
@@ -43,7 +46,7 @@ class Tophalf(targets.Tophalf):
     def load(self, name):
         self.say(f"xdp load {name}")
         if name == "firewall.o":
-            self.say(f"map update deny4 key {FLOODER}/32 value 1 0 0 0 0 0 0 0")
+            self.say(f"map update rules4 key {FLOODER}/32 value 1")
 
     def say(self, line):
         answer = self.guest.console_json(line)
@@ -71,7 +74,7 @@ class Linux(targets.LinuxWeb):
     def load(self, name):
         self.guest.command(f"load {name}")
         if name == "firewall.o":
-            self.guest.command(f"map deny4 {DENIED_KEY.hex()} {(1).to_bytes(8, 'little').hex()}")
+            self.guest.command(f"map rules4 {DENIED_KEY.hex()} {DENY.hex()}")
 
     def unload(self):
         self.guest.command("xdp off")
@@ -113,12 +116,12 @@ def instructions_per_drop(options, target, counters):
     before = target.dropped()
     time.sleep(0.3)
     begun = counters.total()
-    flood(options, COST_RATE, 3, FLOODER).communicate()
+    flood(options, COST_RATE, options.seconds, FLOODER).communicate()
     time.sleep(0.3)
     ended = counters.total()
     dropped = target.dropped() - before
-    if dropped < COST_RATE:
-        raise targets.qemu.GuestError(f"{dropped} of {3 * COST_RATE} packets were dropped")
+    if dropped < COST_RATE * options.seconds / 3:
+        raise targets.qemu.GuestError(f"{dropped} of {COST_RATE * options.seconds} packets were dropped")
     return (ended - begun) / dropped
 
 
@@ -142,8 +145,8 @@ def programs_alone(target):
     """What the verifier took."""
     for name in ("drop.o", "firewall.o", "long4000.o"):
         target.say(f"xdp load {name}")
-        said = target.say("xdp show")["programs"][0]
-        yield name, "program_instructions", said["xlated_insns"]
+        said = next(p for p in target.say("xdp show")["programs"] if p["attached"])
+        yield name, "program_instructions", said["bytes_xlated"] // 8
         yield name, "verified_instructions", said["verified_insns"]
         yield name, "verify_us", said["verify_ns"] / 1000
 
@@ -214,7 +217,7 @@ def plan(options):
     def linux(args=()):
         return Linux(options.linux, args=args)
 
-    return [
+    steps = [
         ("drop", "tophalf", ours, measure_drop), ("drop", "linux", linux, measure_drop),
         ("cost", "tophalf", lambda: napi(counting), measure_cost),
         ("cost", "linux", lambda: linux(counting), measure_cost),
@@ -223,10 +226,11 @@ def plan(options):
         ("kvcost", "tophalf", lambda: store(counting), measure_kv_cost),
         ("kvcost", "linux", lambda: linux(counting), measure_kv_cost),
     ]
+    return [s for s in steps if (options.linux or s[1] != "linux") and s[0] in (options.parts or PARTS)]
 
 
 def run(options):
-    steps = [s for s in plan(options) if not options.parts or s[0] in options.parts]
+    steps = plan(options)
     line = progress.Line(len(steps) * options.repeats)
     rows, versions = [], {}
     for repeat in range(options.repeats):
@@ -252,24 +256,41 @@ def parse():
     parser.add_argument("--build", type=Path, default=Path("build"), help="the build folder")
     parser.add_argument("--out", type=Path, help="folder for xdp.csv and plots (BUILD/bench)")
     parser.add_argument("--document", type=Path, help="the page whose tables are renewed")
-    parser.add_argument("--image", type=Path, help="the image with the programs")
-    parser.add_argument("--kv", type=Path, help="the image with APP=kv and the programs")
     parser.add_argument("--linux", type=Path, help="folder with the Linux guest")
-    parser.add_argument("--seconds", type=int, default=3, help="for each point")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seconds", type=bench.at_least_one, default=3, help="for each point")
+    parser.add_argument("--repeats", type=bench.at_least_one, default=3)
     parser.add_argument("--quick", action="store_true", help="fewer points, once")
-    parser.add_argument("--parts", nargs="*", help="only these: drop cost http kv kvcost")
-    parser.add_argument("--redraw", action="store_true", help="tables and plots of OUT's xdp.csv")
+    parser.add_argument("--short", action="store_true", help="what the tests run")
+    parser.add_argument("--parts", nargs="*", choices=PARTS, help="only these")
+    parser.add_argument("--redraw", action="store_true", help="tables and plots of OUT's files")
     options = parser.parse_args()
     options.build = options.build.resolve()
+    options.image, options.kv = (options.build / "bench" / name for name in ("xdp.img", "kv.img"))
     options.out = (options.out or options.build / "bench").resolve()
     options.counter = options.build / "bench" / "xdp.counters"
     options.drop_rates, options.flood_rates, options.windows = DROP_RATES, FLOOD_RATES, WINDOWS
-    if options.quick:
+    if options.quick or options.short:
         options.repeats = 1
         options.drop_rates = [100000, 300000]
         options.flood_rates, options.windows = FLOOD_RATES[::2], WINDOWS[::3]
+    if options.short:
+        options.drop_rates, options.flood_rates, options.windows = [2000], [0, 2000], [1, 16]
     return options
+
+
+def check(options):
+    """What would else be found missing later."""
+    if options.document:
+        report_xdp.check(options.document)
+    tools = options.build / "bench"
+    if options.redraw:
+        needed = [options.out / "xdp.csv", options.out / "xdp.json"]
+    else:
+        needed = [options.image, options.kv, tools / "pktgen", tools / "kvload", tools / "plugin" / "insn.so"]
+        needed += [options.linux / "initramfs.gz"] if options.linux else []
+    for path in needed:
+        if not path.exists():
+            sys.exit(f"no {path}: make bench-xdp makes it")
 
 
 def read(path):
@@ -291,6 +312,7 @@ def write(path, rows):
 
 def main():
     options = parse()
+    check(options)
     if not options.redraw:
         netns.enter()
         netns.make_tap()

@@ -8,6 +8,7 @@ import plots
 from matplotlib.ticker import FuncFormatter
 from report_web import place, table, times, whole
 
+NAMES = ("xdp aims", "xdp cost", "xdp drop", "xdp http", "xdp kv", "xdp made with")
 STYLE = {  # (colour, marker, dash)
     "tophalf": ("#000000", "D", "-"), "tophalf-firewall": ("#009E73", "^", "-"),
     "linux": ("#CC79A7", "v", "--"), "linux-firewall": ("#0072B2", "s", "--"),
@@ -127,15 +128,25 @@ def kv_table(results):
 
 def made_with(results):
     about = results.about
-    return (f"{about['machine']}; Tophalf {about['commit']}; Linux {about['linux']}; medians of "
+    linux = f" Linux {about['linux']};" if about.get("linux") else ""
+    return (f"{about['machine']}; Tophalf {about['commit']};{linux} medians of "
             f"{about['repeats']}, {about['seconds']} s a point.")
 
 
-def put(document, made):
+def check(document):
+    """Has it all the places?"""
+    if not document.exists():
+        raise SystemExit(f"there is no {document}")
     text = document.read_text()
-    for name, content in made.items():
+    for name in NAMES:
         if not place(name).search(text):
             raise SystemExit(f"{document} has no place for '{name}'")
+
+
+def put(document, made):
+    check(document)
+    text = document.read_text()
+    for name, content in made.items():
         text = place(name).sub(lambda m, c=content: f"{m.group(1)}{c}\n{m.group(2)}", text)
     document.write_text(text)
 
@@ -150,6 +161,8 @@ def add(plot, points, style, label):
 
 
 def finish(plot, folder, name):
+    if not plot.axes.lines:
+        return  # that part was not measured
     for axis in (plot.axes.xaxis, plot.axes.yaxis):
         axis.set_major_formatter(FuncFormatter(plots.short))
     plot.axes.set_ylim(bottom=0)
@@ -178,13 +191,22 @@ def draw(results, folder):
     finish(plot, folder, "xdp-kv")
 
 
+PLOTS = {"xdp drop": "xdp-drop", "xdp http": "xdp-http", "xdp kv": "xdp-kv"}
+
+
+def with_plot(name, content):
+    """Where there are figures there is a plot of them."""
+    plot = PLOTS.get(name)
+    return f"{content}\n\n![{plot}](bench/{plot}.png)" if plot else content
+
+
 def report(rows, about, folder, document):
     results = Results(rows, about)
-    made = {"xdp aims": aims(results), "xdp cost": cost_table(results), "xdp drop": drop_table(results),
-            "xdp http": http_table(results), "xdp kv": kv_table(results), "xdp made with": made_with(results)}
+    made = dict(zip(NAMES, (make(results) for make in
+                            (aims, cost_table, drop_table, http_table, kv_table, made_with))))
     for content in made.values():
         print(f"\n{content}")
     if document:
-        put(document, made)
+        put(document, {name: with_plot(name, content) for name, content in made.items()})
     draw(results, folder)
     print(f"\n{folder}/xdp.csv, and plots beside it")

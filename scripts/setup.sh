@@ -17,13 +17,14 @@ XDP_NEEDS="clang gcc /usr/include/bpf/bpf_helpers.h /usr/include/linux/bpf.h"
 TEST_PACKAGES="libcmocka-dev check pkg-config python3 python3-pytest python3-pytest-xdist
     python3-scapy python3-jsonschema python3-pyflakes curl iputils-ping clang-format clang-tidy cppcheck
     shellcheck iproute2 util-linux cpio python3-matplotlib wrk chromium chromium-driver
-    clang clang-19 llvm libclang-rt-14-dev libpcap-dev tcpdump wget apache2-utils nghttp2-client slowhttptest nmap hping3"
+    clang clang-19 llvm libclang-rt-14-dev libpcap-dev libelf-dev zlib1g-dev tcpdump wget apache2-utils
+    nghttp2-client slowhttptest nmap hping3"
 TEST_NEEDS="pkg-config python3 curl ping ip unshare cpio wrk clang-format clang-tidy cppcheck shellcheck
     chromium chromedriver clang clang-19 llvm-strip tcpdump wget ab h2load slowhttptest nmap hping3
     /usr/include/cmocka.h /usr/include/check.h /usr/include/pcap/pcap.h"
 BENCH_PACKAGES="libc6-dev python3 python3-matplotlib python3-scapy iproute2 iputils-ping util-linux mtools cpio
-    xz-utils wrk"
-BENCH_NEEDS="python3 ping ip unshare taskset cpio xz wrk"
+    xz-utils wrk $XDP_PACKAGES libelf-dev zlib1g-dev"
+BENCH_NEEDS="python3 ping ip unshare taskset cpio xz wrk $XDP_NEEDS /usr/include/gelf.h /usr/include/zlib.h"
 DEBUG_PACKAGES="gdb"
 DEBUG_NEEDS="gdb"
 

@@ -24,7 +24,7 @@ die() {
 }
 is() { [ -f "$1" ] && [ "$(sha256sum < "$1" | cut -d' ' -f1)" = "$2" ]; }
 
-if [ -f "$DIR/version" ]; then
+if [ -f "$DIR/version" ] && { [ -z "$XDP" ] || [ -f "$DIR/has-xdp" ]; }; then
     # shellcheck disable=SC2086 # XDP may be empty
     newer=$(find "$HERE" "$HERE/../site.py" $XDP -newer "$DIR/version" -name '[a-z]*' \
         ! -name guest.py ! -name '*.md' -type f)
@@ -110,5 +110,7 @@ done
 (cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet) | gzip -9n > "$DIR/initramfs.gz"
 cp "$WORK"/x/boot/vmlinuz-* "$DIR/vmlinuz"
 cp "$WORK/nginx-version" "$DIR/nginx-version"
+rm -f "$DIR/has-xdp" # whoever asks for no programs may have a guest with some
+[ -z "$XDP" ] || : > "$DIR/has-xdp"
 cp "$WORK/version" "$DIR/version"
 say "Linux $(cat "$DIR/version")"
