@@ -220,6 +220,7 @@ $(IMAGE): $(BUILD)/BOOTX64.EFI $(BUILD)/kernel.elf $(BUILD)/tophalf.cfg $(BUILD)
 
 # The guest's port that `make run` leads PORT of this machine to: where the app listens.
 GUEST_PORT_echo := 7
+GUEST_PORT_kv   := 11211
 GUEST_PORT ?= $(or $(GUEST_PORT_$(APP)),80)
 
 .PHONY: image run debug

@@ -28,8 +28,10 @@ fi
 
 # Who listens there, for the line that tells; and the address that QEMU must forward to, which is
 # not its DHCP server's where the configuration has a static one.
+PROTOCOL=tcp
 case ${APP:-httpd} in
 httpd) where="http://127.0.0.1:$PORT" ;;
+kv) PROTOCOL=udp where="kv at 127.0.0.1:$PORT, UDP (its port $GUEST_PORT)" ;;
 *) where="$APP at 127.0.0.1:$PORT (its port $GUEST_PORT)" ;;
 esac
 GUEST_IP=$(sed -nE 's/^[[:blank:]]*ip[[:blank:]]*=[[:blank:]]*([0-9.]+)\/.*/\1/p' \
@@ -75,7 +77,7 @@ set -- -machine "${MACHINE:-q35}" -accel "$ACCEL" -cpu "${CPU:-max}" -m "${MEM:-
     -nodefaults -no-user-config -display none -vga none \
     -drive "if=pflash,format=raw,readonly=on,file=$OVMF" \
     -drive "file=$IMAGE,format=raw,snapshot=on" \
-    -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$PORT-$GUEST_IP:$GUEST_PORT" \
+    -netdev "user,id=n0,hostfwd=$PROTOCOL:127.0.0.1:$PORT-$GUEST_IP:$GUEST_PORT" \
     -device "virtio-net-pci,netdev=n0,romfile=${NIC:+,$NIC}"
 
 exec 3<&0

@@ -217,3 +217,117 @@ def test_the_linux_guest(tmp_path):
         assert 0.5 * now["total_ns"] < now["idle_ns"] <= now["total_ns"] + 20_000_000
         with pytest.raises(linux.LinuxGuestError, match="no command 'nosuch'"):
             guest.command("nosuch")
+
+
+# ------------------------------------------------------------ XDP programs
+
+XDP = qemu.TOP / "bench" / "bench_xdp.py"
+
+
+def xdp(*words):
+    return subprocess.run(
+        ["/usr/bin/python3", str(XDP), "--build", str(qemu.BUILD), *map(str, words)],
+        cwd=qemu.TOP, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def xdp_run(tmp_path_factory):
+    """Its folder, a copy of the document in there, and what was printed."""
+    bench = qemu.BUILD / "bench"
+    env = {name: value for name, value in os.environ.items() if name != "MAKEFLAGS"}
+    subprocess.run(["make", "--no-print-directory", f"BUILD={qemu.BUILD}", *(str(bench / name) for name in (
+        "xdp.img", "kv.img", "kvload", "pktgen", "plugin/insn.so"))], cwd=qemu.TOP, check=True,
+        env={**env, "LWIP_DIR": str(qemu.BUILD / "lwip")})
+    folder = tmp_path_factory.mktemp("xdp")
+    document = folder / "xdp.md"
+    document.write_text((qemu.TOP / "docs" / "xdp.md").read_text())
+    done = xdp("--short", "--seconds", "1", "--out", folder, "--document", document)
+    assert done.returncode == 0, done.stderr
+    return folder, document, done
+
+
+def test_xdp_short_form(xdp_run):
+    folder, document, done = xdp_run
+    rows = list(csv.DictReader((folder / "xdp.csv").open()))
+    found = {(r["part"], r["x"], r["metric"]): float(r["value"]) for r in rows}
+    assert {r["series"] for r in rows} == {"tophalf"} and {r["repeat"] for r in rows} == {"0"}
+    # nothing is lost where there is time for all, and what is dropped is what was sent
+    assert 0 < found["drop", "2000", "dropped_pps"] <= 1.3 * found["drop", "2000", "sent_pps"]
+    for name in ("drop.o", "firewall.o"):
+        compiled = found["cost", name, "instructions"]
+        assert 100 < compiled < found["cost", name, "instructions_interpreted"] < 100_000
+        assert found["verify", name, "verified_instructions"] > 0
+    assert found["cost", "drop.o", "instructions"] < found["cost", "firewall.o", "instructions"]
+    assert 3500 < found["verify", "long4000.o", "program_instructions"] < 4500
+    assert found["verify", "long4000.o", "verify_us"] > 0
+    for rate in ("0", "2000"):
+        for firewall in ("with", "without"):
+            assert found["http", rate, f"requests_per_s_{firewall}"] > 0
+    for path in ("lwip", "xsk", "xdp"):
+        for window in ("1", "16"):
+            assert found["kv", window, f"gets_per_s_{path}"] > 0 and found["kv", window, f"p99_us_{path}"] > 0
+        assert 300 < found["kvcost", "64", f"instructions_{path}"] < 30_000
+    text = document.read_text()
+    about = json.loads((folder / "xdp.json").read_text())
+    assert about["machine"] in text and "Tophalf, raw ring" in text
+    for name in ("xdp-drop", "xdp-http", "xdp-kv"):
+        assert f"(bench/{name}.png)" in text
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert "[1/6" in done.stderr and "| what | aim |" in done.stdout
+
+
+def test_xdp_redraw(xdp_run):
+    folder, document, _ = xdp_run
+    files = [*folder.glob("*.svg"), document]
+    before = [path.read_bytes() for path in files]
+    done = xdp("--redraw", "--out", folder, "--document", document)
+    assert done.returncode == 0, done.stderr
+    assert [path.read_bytes() for path in files] == before
+
+
+XDP_RESULTS = """repeat,part,series,x,metric,value
+0,drop,tophalf,1000,dropped_pps,900
+1,drop,tophalf,1000,dropped_pps,1000
+2,drop,tophalf,1000,dropped_pps,1100
+0,drop,tophalf,2000,dropped_pps,700
+0,drop,linux,1000,dropped_pps,500
+0,drop,linux,2000,dropped_pps,800
+0,cost,tophalf,drop.o,instructions,600
+0,cost,tophalf,firewall.o,instructions,700
+0,cost,tophalf,firewall.o,instructions_interpreted,1500
+0,cost,linux,drop.o,instructions,1500
+0,verify,tophalf,long4000.o,verify_us,51000
+0,kv,tophalf,1,gets_per_s_xdp,3000
+0,kv,linux,1,gets_per_s_memcached,1000
+"""
+
+
+def test_xdp_arithmetic(tmp_path):
+    """Medians, peaks, and the program alone: less what a packet costs besides."""
+    (tmp_path / "xdp.csv").write_text(XDP_RESULTS)
+    (tmp_path / "xdp.json").write_text(json.dumps(
+        {"machine": "M", "commit": "C", "linux": "L", "repeats": 3, "seconds": 1}))
+    done = xdp("--redraw", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    for row in ("| XDP_DROP, packets/s, peaks: to Linux's | ≥ 1.4× | 1.25× | **no** |",
+                "| guest instructions for a dropped packet: to Linux's | ≤ 0.33× | 0.40× | **no** |",
+                "| the firewall's program, interpreted to compiled | ≥ 5× | 9.00× | yes |",
+                "| verifier, 4,000 instructions, ms | ≤ 50 | 51.0 | **no** |",
+                "GETs/s, peaks: to memcached in Linux | – | 3.00× | yes |",
+                "| 2,000 | 700 | 800 | 0.88× |"):
+        assert row in done.stdout, row
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--nosuch"], "--nosuch"),
+    (["--seconds", "0"], "0 is less than 1"),
+    (["--parts", "nosuch"], "nosuch"),
+    (["--redraw", "--out", "/nonexistent"], "no /nonexistent/xdp.csv"),
+    (["--build", "/nonexistent", "--short"], "no /nonexistent/bench/xdp.img"),
+    (["--short", "--document", "/nonexistent"], "there is no /nonexistent"),
+    (["--short", "--document", "README.md"], "README.md has no place for 'xdp aims'"),
+])
+def test_xdp_refuses(words, says):
+    done = xdp(*words)
+    assert done.returncode != 0
+    assert says in done.stderr and "Traceback" not in done.stderr
