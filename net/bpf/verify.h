@@ -154,6 +154,8 @@ struct verify_env {
     struct verify_subprog subprog[BPF_SUBPROGS_MAX];
     struct bpf_subprog *named; /* sorted as above: the result */
 
+    bool prints_pointers; /* this helper's memory may have some: trace_vprintk has %p and %s */
+
     struct verify_now now;
     struct verify_kept *jumps; /* branches to go, the last one first */
     unsigned jump_count;

@@ -96,6 +96,7 @@ static bool size_arg(struct verify_env *env, const struct call *call, unsigned r
     const struct verify_reg *reg = verify_reg_now(env, regno);
     bool raw = mem_kind == BPF_ARG_UNINIT_MEM && tnum_is_const(reg->var);
     bool written = mem_kind == BPF_ARG_UNINIT_MEM || mem_kind == BPF_ARG_MEM_RDWR_FIXED;
+    bool ok;
 
     if (reg->type != REG_SCALAR)
         return unexpected(env, regno, "scalar");
@@ -113,8 +114,12 @@ static bool size_arg(struct verify_env *env, const struct call *call, unsigned r
                            (unsigned long long)reg->umin, call->helper->name,
                            call->helper->fixed_bytes);
     verify_mark_precise(env, regno);
-    return verify_helper_memory(env, regno - 1, (uint32_t)reg->umax, zero_ok,
-                                written ? ACCESS_WRITE : ACCESS_READ, raw);
+    /* As trace_printk's arguments: what both print is read with care (bpf_readable()). */
+    env->prints_pointers = call->id == BPF_FUNC_trace_vprintk;
+    ok = verify_helper_memory(env, regno - 1, (uint32_t)reg->umax, zero_ok,
+                              written ? ACCESS_WRITE : ACCESS_READ, raw);
+    env->prints_pointers = false;
+    return ok;
 }
 
 static bool alloc_size_arg(struct verify_env *env, struct call *call, unsigned regno)

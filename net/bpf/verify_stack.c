@@ -327,7 +327,8 @@ static bool helper_byte(struct verify_env *env, const struct place *place, int32
                            verify_tnum_text(verify_reg_now(env, base)->var, text), at - place->low,
                            bytes);
     }
-    if (*type == SLOT_SPILL && !is_scalar_spill(place->frame, slot_of(at)))
+    if (*type == SLOT_SPILL && !is_scalar_spill(place->frame, slot_of(at)) &&
+        !(env->prints_pointers && access == ACCESS_READ))
         return verify_fail(env, "R%u leaks addr into helper function: the stack at off %d\n", base,
                            at);
     if (access == ACCESS_WRITE) {

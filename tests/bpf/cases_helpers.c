@@ -144,6 +144,10 @@ static const struct oracle_case cases[] = {
     COMPILED("trace_printk", 3,
              PROG(STI(W, R10, -4, 0x00216968), MOV(R1, R10), ADDI(R1, -4), MOVI(R2, 4),
                   CALL(trace_printk), RETURN(3))),
+    COMPILED("trace_vprintk of a pointer", 3,
+             PROG(STI(W, R10, -4, 0x00007025), STX(DW, R10, -16, R10), MOV(R1, R10), ADDI(R1, -4),
+                  MOVI(R2, 4), MOV(R3, R10), ADDI(R3, -16), MOVI(R4, 8), CALL(trace_vprintk),
+                  RETURN(3))),
 
     REJECT("ringbuf, a record never submitted",
            "BPF_EXIT instruction in main prog would lead to reference leak", RESERVE(16),
