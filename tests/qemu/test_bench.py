@@ -231,8 +231,9 @@ def xdp(*words):
 
 
 @pytest.fixture(scope="module")
-def xdp_run(tmp_path_factory):
+def xdp_run(tmp_path_factory, app_image):
     """Its folder, a copy of the document in there, and what was printed."""
+    app_image("kv")  # in turn with another worker that wants it; what make does below is done then
     bench = qemu.BUILD / "bench"
     env = {name: value for name, value in os.environ.items() if name != "MAKEFLAGS"}
     subprocess.run(["make", "--no-print-directory", f"BUILD={qemu.BUILD}", *(str(bench / name) for name in (
