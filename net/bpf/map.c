@@ -117,7 +117,8 @@ void bpf_map_put(struct bpf_map *map)
     unsigned at = 0;
 
     if (--map->refs > 0) {
-        bpf_prog_array_collect();
+        if (map->def.type == BPF_MAP_TYPE_PROG_ARRAY)
+            bpf_prog_array_collect(); /* of the others none is in a circle */
         return;
     }
     while (maps[at] != map)
