@@ -208,21 +208,39 @@ static int show(struct console *con, struct map_words *w)
 
 /* ---- map dump ---- */
 
+/* Half a million places of an array may be empty: packets get their turn between. */
+#define PLACES_AT_ONCE 64u
+
+/* As next_entry(), but looks at no more than these. 1: there was nothing in them. Between
+ * net_enter() and net_leave(). */
+static int look_on(struct map_entry *e, bool *first)
+{
+    uint8_t key[BPF_KEY_MAX];
+
+    for (unsigned i = 0; i < PLACES_AT_ONCE; i++) {
+        int result = bpf_map_next_key(e->map, *first ? NULL : e->key, key);
+
+        if (result != 0)
+            return result;
+        *first = false;
+        memcpy(e->key, key, e->map->def.key_size);
+        if (bpf_map_read(e->map, e->key, e->values) == 0)
+            return 0;
+    }
+    return 1;
+}
+
 /* The entry behind e->key (or the first) into *e; false: there is none. One that goes away before
  * it is read is passed over. */
 static bool next_entry(struct map_entry *e, bool first)
 {
-    uint8_t key[BPF_KEY_MAX];
     int result;
 
-    net_enter();
     do {
-        result = bpf_map_next_key(e->map, first ? NULL : e->key, key);
-        first = false;
-        if (result == 0)
-            memcpy(e->key, key, e->map->def.key_size);
-    } while (result == 0 && bpf_map_read(e->map, e->key, e->values) != 0);
-    net_leave();
+        net_enter();
+        result = look_on(e, &first);
+        net_leave();
+    } while (result > 0);
     return result == 0;
 }
 

@@ -252,12 +252,20 @@ static void send_all(struct xsk *xsk)
     }
 }
 
+/* Nothing can be received while the fill ring is empty, and only the app can put in it what the
+ * card is done with. */
+static bool has_something(const struct xsk *xsk)
+{
+    return xsk_ring_count(&xsk->rx) > 0 ||
+           unlikely(xsk_ring_count(&xsk->fill) == 0 && xsk_ring_count(&xsk->completion) > 0);
+}
+
 void xsk_round_end(void)
 {
     for (unsigned i = 0; i < socket_count; i++) {
         struct xsk *xsk = sockets[i];
 
-        if (xsk_ring_count(&xsk->rx) > 0 || xsk_ring_count(&xsk->completion) > 0)
+        if (has_something(xsk))
             xsk->ready(xsk);
         if (stack.nic != NULL && xsk_ring_count(&xsk->tx) > 0)
             send_all(xsk);

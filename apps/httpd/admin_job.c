@@ -26,10 +26,20 @@ struct job {
 #define JOB_OF(member_ptr, member)                                                                 \
     ((struct job *)(void *)((char *)(member_ptr)-offsetof(struct job, member)))
 
+/* A map of 4 MiB may be 60 as JSON. What is beyond fails as it does when there is no memory: there
+ * would be none for anybody else. */
+#define PAGE_MAX (16u << 20)
+
 static void write_page(struct console *con, const char *text, size_t len)
 {
+    struct made *made = &JOB_OF(con, console)->made;
+
     softirq_disable();
-    made_write(&JOB_OF(con, console)->made, text, len);
+    made_write(made, text, len);
+    if (made->bytes > PAGE_MAX) {
+        made_free(made);
+        made->failed = true;
+    }
     softirq_enable();
 }
 

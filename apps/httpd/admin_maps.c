@@ -11,16 +11,17 @@
 #include <net/stack.h>
 #include <string.h>
 
+/* By name, said so: a map may be called "id". */
 static int run(struct console *con, const char *verb, const char *map)
 {
-    char words[3][BPF_MAP_NAME_MAX] = { "map" };
-    char *argv[] = { words[0], words[1], map != NULL ? words[2] : NULL, NULL };
+    char words[4][BPF_MAP_NAME_MAX] = { "map", "", "name" };
+    char *argv[] = { words[0], words[1], map != NULL ? words[2] : NULL, words[3], NULL };
 
     memcpy(words[1], verb, strlen(verb) + 1);
     if (map != NULL)
-        memcpy(words[2], map, MIN(strlen(map) + 1, sizeof(words[2]) - 1));
+        memcpy(words[3], map, MIN(strlen(map) + 1, sizeof(words[3]) - 1));
     con->json = true;
-    return console_run(con, map != NULL ? 3 : 2, argv);
+    return console_run(con, map != NULL ? 4 : 2, argv);
 }
 
 static unsigned refuse(struct console *con, unsigned status, const char *error, unsigned written)

@@ -43,6 +43,12 @@ static bool expired(const struct kv_value *value)
     return value->expires_ns != 0 && value->expires_ns <= time_ns();
 }
 
+/* Others write into the map, too: the console, HTTP, programs. */
+static bool is_of_use(const struct kv_value *value)
+{
+    return value->len <= KV_VALUE_MAX && !expired(value);
+}
+
 const struct kv_value *kv_store_get(const uint8_t *key, size_t key_len)
 {
     const struct kv_value *value;
@@ -50,7 +56,7 @@ const struct kv_value *kv_store_get(const uint8_t *key, size_t key_len)
 
     make_key(&k, key, key_len);
     value = map->ops->lookup(map, &k);
-    if (value == NULL || !expired(value))
+    if (value == NULL || is_of_use(value))
         /* cppcheck-suppress returnDanglingLifetime ; it is the map's */
         return value;
     map->ops->delete (map, &k);
@@ -65,7 +71,11 @@ static uint64_t expiry_ns(int64_t expires_s)
         return 0;
     if (expires_s > KV_RELATIVE_MAX_S)
         expires_s -= (int64_t)time_unix();
-    return expires_s <= 0 ? 1 : time_ns() + (uint64_t)expires_s * NS_PER_SEC;
+    if (expires_s <= 0)
+        return 1;
+    if ((uint64_t)expires_s > (UINT64_MAX - time_ns()) / NS_PER_SEC)
+        return 0; /* in centuries: never */
+    return time_ns() + (uint64_t)expires_s * NS_PER_SEC;
 }
 
 enum kv_result kv_store_set(const uint8_t *key, size_t key_len, const uint8_t *data, size_t len,

@@ -13,7 +13,8 @@
 /* Make the map, or take the one that a program has brought. False: *why is a constant sentence. */
 bool kv_store_open(const char **why);
 
-/* NULL: not there, or expired. Valid until the store is changed. key_len is 1 to KV_KEY_MAX. */
+/* NULL: not there, expired, or nothing that was stored here. Valid until the store is changed.
+ * key_len is 1 to KV_KEY_MAX. */
 const struct kv_value *kv_store_get(const uint8_t *key, size_t key_len);
 
 enum kv_when { KV_ALWAYS, KV_IF_ABSENT, KV_IF_PRESENT };

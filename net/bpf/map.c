@@ -77,17 +77,13 @@ static void map_free(struct bpf_map *map)
     bpf_mem_free(map);
 }
 
-struct bpf_map *bpf_map_create(const struct bpf_map_def *def, const char *name, const char **why)
+struct bpf_map *bpf_map_make(const struct bpf_map_def *def, const char *name, const char **why)
 {
     struct bpf_map *map;
 
     *why = check_common(def);
     if (*why != NULL)
         return NULL;
-    if (map_count == BPF_MAPS_MAX) {
-        *why = "there are 64 maps already";
-        return NULL;
-    }
     map = bpf_mem_alloc(sizeof(*map));
     if (map == NULL) {
         *why = "there is no memory for the map";
@@ -102,9 +98,26 @@ struct bpf_map *bpf_map_create(const struct bpf_map_def *def, const char *name, 
         map_free(map);
         return NULL;
     }
+    return map;
+}
+
+bool bpf_map_register(struct bpf_map *map, const char **why)
+{
+    if (map_count == BPF_MAPS_MAX)
+        return bpf_map_fail(why, "there are 64 maps already");
     map->id = ++last_id;
     maps[map_count++] = map;
-    return map;
+    return true;
+}
+
+struct bpf_map *bpf_map_create(const struct bpf_map_def *def, const char *name, const char **why)
+{
+    struct bpf_map *map = bpf_map_make(def, name, why);
+
+    if (map == NULL || bpf_map_register(map, why))
+        return map;
+    map_free(map);
+    return NULL;
 }
 
 void bpf_map_hold(struct bpf_map *map)
@@ -117,13 +130,16 @@ void bpf_map_put(struct bpf_map *map)
     unsigned at = 0;
 
     if (--map->refs > 0) {
-        bpf_prog_array_collect();
+        if (map->def.type == BPF_MAP_TYPE_PROG_ARRAY)
+            bpf_prog_array_collect(); /* of the others none is in a circle */
         return;
     }
-    while (maps[at] != map)
-        at++;
-    map_count--;
-    memmove(&maps[at], &maps[at + 1], (map_count - at) * sizeof(struct bpf_map *));
+    if (map->id != 0) {
+        while (maps[at] != map)
+            at++;
+        map_count--;
+        memmove(&maps[at], &maps[at + 1], (map_count - at) * sizeof(struct bpf_map *));
+    }
     map_free(map);
 }
 

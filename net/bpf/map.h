@@ -68,6 +68,12 @@ struct bpf_map {
 /* A new map with one reference, registered under its name and a new id. NULL: *why is a constant
  * sentence. Main context, softirqs disabled. */
 struct bpf_map *bpf_map_create(const struct bpf_map_def *def, const char *name, const char **why);
+
+/* The same in two steps, for who has time: the first one clears up to 4 MiB and more, and may do so
+ * with softirqs enabled; the second gives the id, by which, and by its name, it is found then. */
+struct bpf_map *bpf_map_make(const struct bpf_map_def *def, const char *name, const char **why);
+bool bpf_map_register(struct bpf_map *map, const char **why);
+
 void bpf_map_hold(struct bpf_map *map);
 void bpf_map_put(struct bpf_map *map); /* the last one destroys it */
 

@@ -34,11 +34,13 @@ int bpf_prog_array_set(struct bpf_map *map, uint32_t index, struct bpf_prog *pro
         return -BPF_E2BIG;
     if (prog != NULL) {
         bpf_prog_hold(prog);
+        prog->array_refs++;
         map->entries++;
     }
     bpf_prog_array_slots(map)[index] = prog;
     if (old != NULL) {
         map->entries--;
+        old->array_refs--;
         bpf_prog_put(old);
     }
     return 0;
@@ -90,19 +92,6 @@ static bool is_prog_array(const struct bpf_map *map)
     return map->def.type == BPF_MAP_TYPE_PROG_ARRAY;
 }
 
-static unsigned slots_with(struct bpf_map *map, const struct bpf_prog *prog)
-{
-    unsigned count = 0;
-
-    for (uint32_t i = 0, seen = 0; seen < map->entries; i++) {
-        struct bpf_prog *p = bpf_prog_array_slots(map)[i];
-
-        seen += p != NULL;
-        count += p == prog;
-    }
-    return count;
-}
-
 static unsigned uses(const struct bpf_prog *prog, const struct bpf_map *map)
 {
     unsigned count = 0;
@@ -133,31 +122,42 @@ static struct reach find_held(void)
         if (map->refs > inside)
             held.maps |= 1ull << m;
     }
-    for (unsigned p = 0; (prog = bpf_prog_at(p)) != NULL; p++) {
-        unsigned inside = 0;
-
-        for (unsigned m = 0; (map = bpf_map_at(m)) != NULL; m++)
-            inside += is_prog_array(map) ? slots_with(map, prog) : 0;
-        if (prog->refs > inside)
+    for (unsigned p = 0; (prog = bpf_prog_at(p)) != NULL; p++)
+        if (prog->refs > prog->array_refs)
             held.progs |= 1ull << p;
-    }
     return held;
 }
 
-/* One step outwards from what is reached. */
-static struct reach spread(struct reach from)
+/* The programs in it. An array may have half a million places: each is looked at once. */
+static void mark_programs(struct bpf_map *map)
+{
+    for (uint32_t i = 0, seen = 0; seen < map->entries; i++) {
+        struct bpf_prog *prog = bpf_prog_array_slots(map)[i];
+
+        if (prog != NULL) {
+            prog->marked = true;
+            seen++;
+        }
+    }
+}
+
+/* One step outwards: what leads from `from`, which is not in `before`. */
+static struct reach spread(struct reach from, struct reach before)
 {
     struct reach to = from;
     struct bpf_prog *prog;
     struct bpf_map *map;
 
-    for (unsigned m = 0; (map = bpf_map_at(m)) != NULL; m++) {
-        for (unsigned p = 0; (prog = bpf_prog_at(p)) != NULL; p++) {
-            if ((from.progs >> p & 1) && uses(prog, map) > 0)
+    for (unsigned m = 0; (map = bpf_map_at(m)) != NULL; m++)
+        if (((from.maps & ~before.maps) >> m & 1) && is_prog_array(map))
+            mark_programs(map);
+    for (unsigned p = 0; (prog = bpf_prog_at(p)) != NULL; p++) {
+        for (unsigned m = 0; (from.progs >> p & 1) && (map = bpf_map_at(m)) != NULL; m++)
+            if (uses(prog, map) > 0)
                 to.maps |= 1ull << m;
-            if ((from.maps >> m & 1) && is_prog_array(map) && slots_with(map, prog) > 0)
-                to.progs |= 1ull << p;
-        }
+        if (prog->marked)
+            to.progs |= 1ull << p;
+        prog->marked = false;
     }
     return to;
 }
@@ -174,13 +174,14 @@ static bool any_filled(void)
 
 static struct bpf_map *find_unreached(void)
 {
-    struct reach now = find_held(), before;
+    struct reach now = find_held(), before = { 0, 0 }, next;
     struct bpf_map *map;
 
-    do {
+    while (now.maps != before.maps || now.progs != before.progs) {
+        next = spread(now, before);
         before = now;
-        now = spread(before);
-    } while (now.maps != before.maps || now.progs != before.progs);
+        now = next;
+    }
     for (unsigned m = 0; (map = bpf_map_at(m)) != NULL; m++)
         if (is_prog_array(map) && map->entries > 0 && (now.maps >> m & 1) == 0)
             return map;

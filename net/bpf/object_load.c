@@ -44,7 +44,7 @@ static bool assemble(struct loading *l)
     return true;
 }
 
-/* ---------------------------------------------------------------- maps; softirqs disabled */
+/* ---------------------------------------------------------------- maps: packets go on meanwhile */
 
 /* Of a devmap Linux sets a flag that nobody has asked for. */
 static uint32_t asked_flags(const struct bpf_map_def *def)
@@ -58,39 +58,58 @@ static bool is_same(const struct bpf_map_def *a, const struct bpf_map_def *b)
            a->max_entries == b->max_entries && asked_flags(a) == asked_flags(b);
 }
 
+/* Who has made one that is to be found by its name: another object, or an app. With a reference. */
+static struct bpf_map *take_pinned(const struct object_map *map)
+{
+    struct bpf_map *pinned;
+
+    if (!map->by_name)
+        return NULL;
+    softirq_disable();
+    pinned = bpf_map_by_name(map->name);
+    if (pinned != NULL)
+        bpf_map_hold(pinned);
+    softirq_enable();
+    return pinned;
+}
+
+static bool register_map(struct bpf_map *map, const char **why)
+{
+    bool fine;
+
+    softirq_disable();
+    fine = bpf_map_register(map, why);
+    softirq_enable();
+    return fine;
+}
+
 static bool create_map(struct object_reader *r, struct object_map *map)
 {
     const char *why = "", *section = r->sections[map->section].name;
-    struct bpf_map *pinned = map->by_name ? bpf_map_by_name(map->name) : NULL;
 
-    if (pinned != NULL) { /* shared with who has made it: another object, or an app */
-        if (!is_same(&pinned->def, &map->def))
-            return object_refuse(
-                r,
-                "section %.64s: map '%s': there is one of that name already, and of "
-                "another type or size",
-                section, map->name);
-        bpf_map_hold(pinned);
-        map->map = pinned;
-        return true;
+    map->map = take_pinned(map);
+    if (map->map != NULL)
+        return is_same(&map->map->def, &map->def) ||
+               object_refuse(r,
+                             "section %.64s: map '%s': there is one of that name already, and of "
+                             "another type or size",
+                             section, map->name);
+    map->map = bpf_map_make(&map->def, map->name, &why);
+    if (map->map != NULL) {
+        if (map->data && map->content != NULL)
+            memcpy(bpf_map_value_base(map->map), map->content, map->def.value_size);
+        /* What a program takes for constant must stay what the verifier has seen. */
+        map->map->frozen = map->data && (map->def.flags & BPF_F_RDONLY_PROG) != 0;
     }
-    map->map = bpf_map_create(&map->def, map->name, &why);
-    if (map->map == NULL)
-        return object_refuse(r, "section %.64s: map '%s': %s", section, map->name, why);
-    if (map->data && map->content != NULL)
-        memcpy(bpf_map_value_base(map->map), map->content, map->def.value_size);
-    /* What a program takes for constant must stay what the verifier has seen. */
-    map->map->frozen = map->data && (map->def.flags & BPF_F_RDONLY_PROG) != 0;
-    return true;
+    return (map->map != NULL && register_map(map->map, &why)) ||
+           object_refuse(r, "section %.64s: map '%s': %s", section, map->name, why);
 }
 
-static bool create_maps(struct loading *l)
+/* Softirqs disabled. */
+static void hold_maps(struct loading *l)
 {
     struct object_reader *r = &l->reader;
 
-    for (uint32_t i = 0; i < r->map_count; i++)
-        if (!create_map(r, &r->maps[i]))
-            return false;
     for (uint32_t i = 0; i < r->program_count; i++) {
         struct bpf_prog *prog = l->progs[i];
 
@@ -100,6 +119,18 @@ static bool create_maps(struct loading *l)
             prog->map_count = k + 1;
         }
     }
+}
+
+static bool create_maps(struct loading *l)
+{
+    struct object_reader *r = &l->reader;
+
+    for (uint32_t i = 0; i < r->map_count; i++)
+        if (!create_map(r, &r->maps[i]))
+            return false;
+    softirq_disable();
+    hold_maps(l);
+    softirq_enable();
     return true;
 }
 
@@ -161,12 +192,7 @@ static bool load(struct loading *l)
 {
     bool fine;
 
-    if (!read_object(&l->reader) || !assemble(l))
-        return false;
-    softirq_disable();
-    fine = create_maps(l);
-    softirq_enable();
-    if (!fine || !verify_all(l))
+    if (!read_object(&l->reader) || !assemble(l) || !create_maps(l) || !verify_all(l))
         return false;
     softirq_disable();
     fine = register_all(l);

@@ -53,6 +53,8 @@ struct bpf_prog {
     char section[BPF_PROG_NAME_MAX]; /* of its object: "xdp", "xdp/name"; "": of no object */
     uint32_t id;                     /* from 1, never used again; 0: not registered */
     unsigned refs;                   /* attached, in prog_arrays, ... */
+    unsigned array_refs;             /* those of prog_arrays */
+    bool marked;                     /* bpf_prog_array_collect()'s */
     bool gpl;                        /* its license is GPL-compatible */
     bool verified;
 

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+extern void (*fake_bpf_mem_asked)(size_t bytes);
+
 static unsigned softirqs_disabled;
 static const char *verifier_refuses; /* the program of that name */
 static unsigned verified;

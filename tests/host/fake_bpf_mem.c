@@ -11,8 +11,12 @@ struct exec_block {
     uint64_t sealed;
 };
 
+void (*fake_bpf_mem_asked)(size_t bytes); /* sees each allocation of the loader and its like */
+
 void *bpf_mem_alloc(size_t bytes)
 {
+    if (fake_bpf_mem_asked != NULL)
+        fake_bpf_mem_asked(bytes);
     return bytes <= BPF_MAP_BYTES_MAX ? calloc(1, bytes > 0 ? bytes : 1) : NULL;
 }
 

@@ -286,6 +286,24 @@ static void test_maps(void **state)
     put();
 }
 
+static unsigned asked_with_softirqs_disabled;
+
+static void asked(size_t bytes)
+{
+    asked_with_softirqs_disabled += bytes > 0 && softirqs_disabled > 0;
+}
+
+/* Memory is cleared, and that of maps may be 4 MiB each: not while packets wait. */
+static void test_packets_go_on_meanwhile(void **state)
+{
+    (void)state;
+    fake_bpf_mem_asked = asked;
+    loads("maps-14");
+    fake_bpf_mem_asked = NULL;
+    assert_int_equal(asked_with_softirqs_disabled, 0);
+    put();
+}
+
 static void test_legacy_maps(void **state)
 {
     const char *names[] = { "legacy-14", "legacy-19", "legacy-nodebug" };
@@ -602,6 +620,7 @@ int main(void)
         cmocka_unit_test(test_addends),
         cmocka_unit_test(test_calls),
         cmocka_unit_test(test_maps),
+        cmocka_unit_test(test_packets_go_on_meanwhile),
         cmocka_unit_test(test_legacy_maps),
         cmocka_unit_test(test_pinned_maps_are_shared),
         cmocka_unit_test(test_tail_calls),

@@ -128,6 +128,29 @@ static void test_expiry(void **state)
     assert_string_equal(say("get a\r\n"), "VALUE a 0 1\r\n1\r\nEND\r\n");
     fake_time_ns += 5 * NS_PER_SEC;
     assert_string_equal(say("get a\r\n"), "END\r\n");
+    /* 2^64 ns from now is as good as never, and not now */
+    say("set a 0 20146744073 1\r\n1\r\n");
+    fake_time_ns += 365 * 86400 * NS_PER_SEC;
+    assert_string_equal(say("get a\r\n"), "VALUE a 0 1\r\n1\r\nEND\r\n");
+    say("set a 0 9223372036854775807 1\r\n1\r\n");
+    assert_string_equal(say("get a\r\n"), "VALUE a 0 1\r\n1\r\nEND\r\n");
+}
+
+/* The map is not only ours: the console, HTTP and programs write what they like. */
+static void test_values_of_others(void **state)
+{
+    struct bpf_map *map = bpf_map_by_name("kv_store");
+    struct kv_value value = { .len = KV_VALUE_MAX + 1 };
+    struct kv_key key = { "a" };
+
+    (void)state;
+    assert_int_equal(bpf_map_write(map, &key, &value, BPF_ANY), 0);
+    assert_string_equal(say("get a\r\n"), "END\r\n");
+    value.len = UINT32_MAX;
+    assert_int_equal(bpf_map_write(map, &key, &value, BPF_ANY), 0);
+    assert_string_equal(say("get a\r\n"), "END\r\n");
+    assert_string_equal(say("add a 0 0 1\r\n2\r\n"), "STORED\r\n");
+    assert_string_equal(say("get a\r\n"), "VALUE a 0 1\r\n2\r\nEND\r\n");
 }
 
 static void test_noreply(void **state)
@@ -239,6 +262,7 @@ int main(void)
         cmocka_unit_test_setup(test_set_and_get, setup),
         cmocka_unit_test_setup(test_conditions, setup),
         cmocka_unit_test_setup(test_expiry, setup),
+        cmocka_unit_test_setup(test_values_of_others, setup),
         cmocka_unit_test_setup(test_noreply, setup),
         cmocka_unit_test_setup(test_sizes, setup),
         cmocka_unit_test_setup(test_refused, setup),

@@ -125,7 +125,7 @@ static int setup(void **state)
 }
 
 /* Sockets stay open for ever, so each test has its own. */
-static struct xsk a, b, c, d, e, f;
+static struct xsk a, b, c, d, e, f, g;
 
 static void test_frames_come_out_of_the_pool(void **state)
 {
@@ -260,6 +260,8 @@ static void test_a_frame_begins_without_offloads(void **state)
     xsk_round_end();
     assert_int_equal(card.offloads[0].csum_start, 0);
     card_completes(1);
+    assert_int_equal(xsk_completed(&d, &buf, 1), 1);
+    xsk_fill(&d, &buf, 1);
 }
 
 /* No card, or one that takes nothing: what is to be sent waits. */
@@ -283,6 +285,34 @@ static void test_without_a_card(void **state)
     assert_int_equal(e.stats.tx_packets, 1);
 }
 
+/* All frames were on the card when more came, and were dropped. Now they are back, and the app has
+ * to hear of it: nothing can be received before it has given some to the fill ring. */
+static void test_all_frames_on_the_card(void **state)
+{
+    struct pktbuf *bufs[4];
+
+    (void)state;
+    open_socket(&g, 4);
+    for (uint8_t i = 0; i < 4; i++)
+        assert_true(xsk_receive(g.id, frame(i, 60)));
+    assert_int_equal(xsk_rx_burst(&g, bufs, 4), 4);
+    xsk_tx_burst(&g, bufs, 4);
+    xsk_round_end();
+    assert_int_equal(card.sent, 4);
+    assert_false(xsk_receive(g.id, frame(0, 60)));
+    xsk_round_end();
+    assert_int_equal(ready_calls, 0); /* they are still there */
+    card_completes(4);
+    xsk_round_end();
+    assert_int_equal(ready_calls, 1);
+    assert_ptr_equal(ready_xsk, &g);
+    assert_int_equal(xsk_completed(&g, bufs, 4), 4);
+    xsk_fill(&g, bufs, 4);
+    assert_true(xsk_receive(g.id, frame(0, 60)));
+    assert_int_equal(xsk_rx_burst(&g, bufs, 4), 1);
+    xsk_fill(&g, bufs, 1);
+}
+
 /* Whatever is short, nothing is kept. */
 static void test_open_fails_whole(void **state)
 {
@@ -299,7 +329,7 @@ static void test_open_fails_whole(void **state)
     assert_non_null(strstr(why, "pktbufs="));
     assert_int_equal(pool_free(), before);
     assert_int_equal(fake_kmalloc_live, live);
-    for (unsigned i = 0; i < XSK_SOCKETS_MAX - 6; i++) /* six are open */
+    for (unsigned i = 0; i < XSK_SOCKETS_MAX - 7; i++) /* seven are open */
         open_socket(&more[i], 1);
     assert_false(xsk_open(&last, 1, ready, &why));
     assert_non_null(strstr(why, "too many"));
@@ -314,6 +344,7 @@ int main(void)
         cmocka_unit_test_setup(test_sent_frames_alone_call_the_app, setup),
         cmocka_unit_test_setup(test_a_frame_begins_without_offloads, setup),
         cmocka_unit_test_setup(test_without_a_card, setup),
+        cmocka_unit_test_setup(test_all_frames_on_the_card, setup),
         cmocka_unit_test_setup(test_open_fails_whole, setup),
     };
 

@@ -289,8 +289,8 @@ def test_swapped_under_load_nothing_is_lost(guest):
             guest.console("xdp load hook prog by_port")
             guest.console(f"map update ports key be16 7 value {DROP}")
 
+    frame = datagram(guest, 7)  # which asks for the guest's address
     before = nic(guest)
-    frame = datagram(guest, 7)
     swapper = threading.Thread(target=swap)
     swapper.start()
     sent = 0

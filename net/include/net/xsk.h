@@ -54,9 +54,8 @@ struct xsk {
     /* fill: app -> us; rx: us -> app; tx: app -> us; completion: us -> app */
     struct xsk_ring fill, rx, tx, completion;
     uint32_t in_flight; /* on the card's transmit ring */
-    /* The rx or the completion ring has frames: called once a round, when the burst is through.
-     * Sent frames alone are reason enough: until they are filled in again nothing may be received.
-     */
+    /* The rx ring has frames, or the fill ring has none and the completion ring has: called once a
+     * round, when the burst is through. */
     void (*ready)(struct xsk *xsk);
     struct xsk_stats stats;
 };
