@@ -16,7 +16,11 @@ def check(c, strangers=False):
     """
     taken = c["nic.rx_queue_0_packets"]
     unwanted = sum(c[f"stack.rx_{why}"] for why in ("vlan", "ethertype", "other_host", "truncated"))
-    assert taken == c["stack.rx_frames"] + unwanted, c
+    # What a program passed is the stack's. Redirected frames are sent, or a raw ring's.
+    fates = ("drops", "aborted", "tx", "tx_errors", "redirect_errors", "frags_drop")
+    xdp = sum(c[f"nic.rx_queue_0_xdp_{fate}"] for fate in fates)
+    raw = c["xsk.rx_packets"] + c["xsk.rx_fill_ring_empty_descs"]
+    assert taken == c["stack.rx_frames"] + unwanted + xdp + raw, c
 
     # lwIP counts an ARP packet after a look at its header, anything else before.
     passed_on = c["etharp.recv"] + c["etharp.proterr"] + c["ip.recv"] + c["ip6.recv"]
@@ -26,7 +30,8 @@ def check(c, strangers=False):
     lost = c["ip.recv"] + c["ip6.recv"] - transports - c["ip.drop"] - c["ip6.drop"]
     assert lost == 0 or (strangers and 0 < lost <= c["ip6.recv"]), (lost, c)
 
-    assert c["nic.tx_queue_0_packets"] == c["stack.tx_frames"], c
+    sent = c["stack.tx_frames"] + c["nic.rx_queue_0_xdp_tx"] + c["xsk.tx_packets"]
+    assert c["nic.tx_queue_0_packets"] == sent, c
 
 
 def assert_nothing_went_wrong(c, slow_peer=False):

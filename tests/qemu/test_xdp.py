@@ -9,6 +9,7 @@ import pytest
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
+import fates
 import links
 import qemu
 from conftest import WIRED_CFG
@@ -136,6 +137,19 @@ def test_pass_and_drop(guest):
     expect(guest, lambda p: p.haslayer("ICMP") and p["ICMP"].type == 3)
     assert attached(guest)["actions"] | {"pass": 0} == \
         {"aborted": 0, "drop": 5, "pass": 0, "tx": 0, "redirect": 0}
+
+
+def test_each_frame_is_counted_where_it_went(guest):
+    frames = []
+    for port, verdict in enumerate((0, DROP, PASS, TX, REDIRECT, GROW_TX, TAIL_CALL), 5000):
+        guest.console(f"map update ports key be16 {port} value {verdict}")
+        frames += [datagram(guest, port)] * 5
+    before = fates.wait_quiet(guest)
+    for frame in frames * 5:
+        guest.wire.send(frame)
+    grown = fates.grown(before, fates.wait_quiet(guest))
+    assert grown["nic.rx_queue_0_packets"] >= 175
+    fates.check(grown, strangers=True)
 
 
 @pytest.mark.parametrize("verdict, counted", [(TX, {"tx": 1}), (REDIRECT, {"tx": 1, "redirects": 1})])
