@@ -88,34 +88,32 @@ struct shown {
     bool attached;
 };
 
-static struct shown shown; /* too large for a stack; one command at a time */
-
-static bool copy_prog(unsigned i)
+static bool copy_prog(unsigned i, struct shown *shown)
 {
     const struct bpf_prog *prog;
 
     net_enter();
     prog = bpf_prog_at(i);
     if (prog != NULL) {
-        shown.prog = *prog;
-        shown.attached = prog == xdp_attached;
+        shown->prog = *prog;
+        shown->attached = prog == xdp_attached;
         for (uint32_t k = 0; k < prog->map_count; k++)
-            shown.map_ids[k] = prog->maps[k]->id;
+            shown->map_ids[k] = prog->maps[k]->id;
     }
     net_leave();
     return prog != NULL;
 }
 
-static void show_json(struct json *j)
+static void show_json(struct json *j, const struct shown *shown)
 {
-    const struct bpf_prog *prog = &shown.prog;
+    const struct bpf_prog *prog = &shown->prog;
 
     json_object(j, NULL);
     json_u64(j, "id", prog->id);
     json_str(j, "name", prog->name);
     json_str(j, "section", prog->section);
     json_bool(j, "gpl_compatible", prog->gpl);
-    json_bool(j, "attached", shown.attached);
+    json_bool(j, "attached", shown->attached);
     json_u64(j, "loaded_at_ns", prog->loaded_ns);
     json_u64(j, "bytes_xlated", (uint64_t)prog->count * sizeof(struct bpf_insn));
     json_u64(j, "bytes_jited", prog->entry != NULL ? prog->image_bytes : 0);
@@ -123,7 +121,7 @@ static void show_json(struct json *j)
     json_u64(j, "verify_ns", prog->verify_ns);
     json_array(j, "map_ids");
     for (uint32_t k = 0; k < prog->map_count; k++)
-        json_u64(j, NULL, shown.map_ids[k]);
+        json_u64(j, NULL, shown->map_ids[k]);
     json_array_end(j);
     json_object(j, "actions");
     for (unsigned v = 0; v < XDP_ACTIONS; v++)
@@ -132,13 +130,13 @@ static void show_json(struct json *j)
     json_object_end(j);
 }
 
-static void show_text(struct console *con)
+static void show_text(struct console *con, const struct shown *shown)
 {
-    const struct bpf_prog *prog = &shown.prog;
+    const struct bpf_prog *prog = &shown->prog;
     char rate[CONSOLE_RATE_MAX];
 
     console_printf(con, "%u: xdp  name %s%s%s\n", prog->id, prog->name, prog->gpl ? "  gpl" : "",
-                   shown.attached ? "  attached to " STACK_IFNAME : "");
+                   shown->attached ? "  attached to " STACK_IFNAME : "");
     console_printf(con, "\tloaded_at %llu.%03us  verified %u insns in %llu us\n",
                    (unsigned long long)(prog->loaded_ns / NS_PER_SEC),
                    (unsigned)(prog->loaded_ns % NS_PER_SEC / NS_PER_MS), prog->verified_insns,
@@ -149,7 +147,7 @@ static void show_text(struct console *con)
     else
         console_printf(con, "not jited");
     for (uint32_t k = 0; k < prog->map_count; k++)
-        console_printf(con, "%s%u", k == 0 ? "  map_ids " : ",", shown.map_ids[k]);
+        console_printf(con, "%s%u", k == 0 ? "  map_ids " : ",", shown->map_ids[k]);
     console_printf(con, "\n\t");
     for (unsigned v = 0; v < XDP_ACTIONS; v++)
         console_printf(con, "%s%s %llu%s", v == 0 ? "" : "  ", verdicts[v],
@@ -161,40 +159,47 @@ static void show_text(struct console *con)
 /* All of them, or one. */
 static int list(struct console *con, const struct bpf_prog *only)
 {
+    /* Too large for a stack, and not static: while we wait for the serial port, another may be made
+     * for HTTP. */
+    struct shown *shown = bpf_mem_alloc(sizeof(*shown));
     struct json j;
 
+    if (shown == NULL)
+        return console_error(con, "there is no memory");
     if (con->json) {
         console_json(con, &j);
         json_bool(&j, "jit", bpf_jit_enabled);
         json_array(&j, "programs");
     }
-    for (unsigned i = 0; copy_prog(i); i++) {
-        if (only != NULL && shown.prog.id != only->id)
+    for (unsigned i = 0; copy_prog(i, shown); i++) {
+        if (only != NULL && shown->prog.id != only->id)
             continue;
         if (con->json)
-            show_json(&j);
+            show_json(&j, shown);
         else
-            show_text(con);
+            show_text(con, shown);
     }
     if (con->json) {
         json_array_end(&j);
         json_end(&j);
     }
+    bpf_mem_free(shown);
     return 0;
 }
 
 static int show(struct console *con, int argc, char **argv)
 {
     struct bpf_prog *prog;
+    int result;
 
     if (argc == 0)
         return list(con, NULL);
     prog = find_prog(con, argc, argv);
     if (prog == NULL)
         return 1;
-    list(con, prog);
+    result = list(con, prog);
     put_prog(prog);
-    return 0;
+    return result;
 }
 
 /* ---- xdp files ---- */
