@@ -339,7 +339,8 @@ static bool pointer_op(struct verify_env *env, unsigned regno, struct verify_reg
     bool known = tnum_is_const(off.var);
     bool sub = op == BPF_SUB;
 
-    if (off.smin > off.smax || off.umin > off.umax) {
+    if (off.smin > off.smax || off.umin > off.umax ||
+        (known && (off.smin != off.smax || off.umin != off.umax))) {
         verify_set_unknown(dst); /* a path that cannot be */
         return true;
     }
@@ -484,7 +485,7 @@ static bool readable(struct verify_env *env, unsigned reg)
     return true;
 }
 
-bool verify_alu(struct verify_env *env, const struct bpf_insn *insn)
+static bool alu(struct verify_env *env, const struct bpf_insn *insn)
 {
     bool is64 = BPF_CLASS(insn->code) == BPF_ALU64;
     unsigned op = BPF_OP(insn->code);
@@ -514,4 +515,15 @@ bool verify_alu(struct verify_env *env, const struct bpf_insn *insn)
         return true;
     }
     return alu_binary(env, insn, op, is64);
+}
+
+bool verify_alu(struct verify_env *env, const struct bpf_insn *insn)
+{
+    struct verify_reg *dst = verify_reg_now(env, insn->dst);
+
+    if (!alu(env, insn))
+        return false;
+    if (dst->type == REG_SCALAR)
+        verify_settle(dst);
+    return true;
 }
