@@ -220,11 +220,15 @@ static const struct bpf_insn *leave(struct machine *m)
 
 static void call_helper(struct machine *m, int32_t id)
 {
+    const uint8_t *top = (const uint8_t *)(uintptr_t)m->r[BPF_R10];
     uint64_t (*helper)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t) =
         bpf_helper_function((uint32_t)id);
 
     ASSERT(helper != NULL);
+    bpf_shadow_called((uint32_t)id, &m->r[BPF_R1], top - m->func->stack_bytes,
+                      m->stack + BPF_STACK_BYTES);
     m->r[BPF_R0] = helper(m->r[BPF_R1], m->r[BPF_R2], m->r[BPF_R3], m->r[BPF_R4], m->r[BPF_R5]);
+    bpf_shadow_returned((uint32_t)id, &m->r[BPF_R1], m->r[BPF_R0]);
 }
 
 static void start(struct machine *m, const struct bpf_prog *prog, void *ctx)
@@ -279,6 +283,7 @@ uint64_t bpf_interpret_tail(const struct bpf_prog *prog, void *ctx, uint32_t *ta
 
     start(&m, prog, ctx);
     for (const struct bpf_insn *insn = prog->insns;; insn++) {
+        bpf_shadow_step();
         switch (BPF_CLASS(insn->code)) {
         case BPF_ALU:
         case BPF_ALU64:

@@ -97,7 +97,9 @@ void bpf_log_printf(struct bpf_log *log, const char *fmt, ...)
  * xlated. False: nothing of prog has changed. At most BPF_VERIFY_BUDGET instructions are gone
  * through (Linux: 1 M). Main context; may take milliseconds; interrupts and softirqs enabled.
  */
+#ifndef BPF_VERIFY_BUDGET
 #define BPF_VERIFY_BUDGET 1000000u
+#endif
 bool bpf_verify(struct bpf_prog *prog, struct bpf_log *log);
 
 /* Run a verified program by interpretation. `ctx`: struct xdp_buff. Softirq context. */

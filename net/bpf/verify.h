@@ -33,6 +33,7 @@
 #define VERIFY_ID_PLUS64    (1u << 31)
 #define VERIFY_ID_PLUS32    (1u << 30)
 #define VERIFY_ID_PLUS      (VERIFY_ID_PLUS64 | VERIFY_ID_PLUS32)
+#define VERIFY_LINKED_MAX   6u /* copies of a scalar that a jump narrows together */
 #define VERIFY_REFS_MAX     8u
 #define VERIFY_JUMPS_MAX    8192u       /* branches waiting, as in Linux */
 #define VERIFY_BYTES_MAX    (24u << 20) /* of kept states */
@@ -276,6 +277,9 @@ void verify_refine(struct verify_reg *a, struct verify_reg *b, unsigned op, bool
 /* 1: `a op b` always; 0: never; -1: who knows. Pure. */
 int verify_scalars_decide(const struct verify_reg *a, const struct verify_reg *b, unsigned op,
                           bool is32);
+/* On a way that cannot be gone, what is known of a scalar may contradict itself. It is gone like
+ * any other, with the ranges forgotten. */
+void verify_settle(struct verify_reg *reg);
 unsigned verify_reverse_op(unsigned op); /* the opposite condition; BPF_JSET's is 0x48 */
 #define VERIFY_JNSET 0x48
 

@@ -7,10 +7,11 @@
 static void add_signed64(struct verify_reg *a, int64_t min, int64_t max, bool sub)
 {
     int64_t low, high;
-    bool wraps = sub ? __builtin_sub_overflow(a->smin, max, &low) |
-                           __builtin_sub_overflow(a->smax, min, &high)
-                     : __builtin_add_overflow(a->smin, min, &low) |
-                           __builtin_add_overflow(a->smax, max, &high);
+    bool wraps = sub ? __builtin_sub_overflow(a->smin, max, &low)
+                     : __builtin_add_overflow(a->smin, min, &low);
+
+    wraps |= sub ? __builtin_sub_overflow(a->smax, min, &high)
+                 : __builtin_add_overflow(a->smax, max, &high);
     a->smin = wraps ? INT64_MIN : low;
     a->smax = wraps ? INT64_MAX : high;
 }
@@ -18,10 +19,11 @@ static void add_signed64(struct verify_reg *a, int64_t min, int64_t max, bool su
 static void add_signed32(struct verify_reg *a, int32_t min, int32_t max, bool sub)
 {
     int32_t low, high;
-    bool wraps = sub ? __builtin_sub_overflow(a->s32_min, max, &low) |
-                           __builtin_sub_overflow(a->s32_max, min, &high)
-                     : __builtin_add_overflow(a->s32_min, min, &low) |
-                           __builtin_add_overflow(a->s32_max, max, &high);
+    bool wraps = sub ? __builtin_sub_overflow(a->s32_min, max, &low)
+                     : __builtin_add_overflow(a->s32_min, min, &low);
+
+    wraps |= sub ? __builtin_sub_overflow(a->s32_max, min, &high)
+                 : __builtin_add_overflow(a->s32_max, max, &high);
     a->s32_min = wraps ? INT32_MIN : low;
     a->s32_max = wraps ? INT32_MAX : high;
 }
@@ -58,10 +60,11 @@ static void op_add_sub(struct verify_reg *a, const struct verify_reg *b, bool su
 static void mul_signed64(struct verify_reg *a, const struct verify_reg *b)
 {
     int64_t p[4];
-    bool wraps = __builtin_mul_overflow(a->smin, b->smin, &p[0]) |
-                 __builtin_mul_overflow(a->smin, b->smax, &p[1]) |
-                 __builtin_mul_overflow(a->smax, b->smin, &p[2]) |
-                 __builtin_mul_overflow(a->smax, b->smax, &p[3]);
+    bool wraps = __builtin_mul_overflow(a->smin, b->smin, &p[0]);
+
+    wraps |= __builtin_mul_overflow(a->smin, b->smax, &p[1]);
+    wraps |= __builtin_mul_overflow(a->smax, b->smin, &p[2]);
+    wraps |= __builtin_mul_overflow(a->smax, b->smax, &p[3]);
     a->smin = wraps ? INT64_MIN : MIN(MIN(p[0], p[1]), MIN(p[2], p[3]));
     a->smax = wraps ? INT64_MAX : MAX(MAX(p[0], p[1]), MAX(p[2], p[3]));
 }
@@ -69,10 +72,11 @@ static void mul_signed64(struct verify_reg *a, const struct verify_reg *b)
 static void mul_signed32(struct verify_reg *a, const struct verify_reg *b)
 {
     int32_t p[4];
-    bool wraps = __builtin_mul_overflow(a->s32_min, b->s32_min, &p[0]) |
-                 __builtin_mul_overflow(a->s32_min, b->s32_max, &p[1]) |
-                 __builtin_mul_overflow(a->s32_max, b->s32_min, &p[2]) |
-                 __builtin_mul_overflow(a->s32_max, b->s32_max, &p[3]);
+    bool wraps = __builtin_mul_overflow(a->s32_min, b->s32_min, &p[0]);
+
+    wraps |= __builtin_mul_overflow(a->s32_min, b->s32_max, &p[1]);
+    wraps |= __builtin_mul_overflow(a->s32_max, b->s32_min, &p[2]);
+    wraps |= __builtin_mul_overflow(a->s32_max, b->s32_max, &p[3]);
     a->s32_min = wraps ? INT32_MIN : MIN(MIN(p[0], p[1]), MIN(p[2], p[3]));
     a->s32_max = wraps ? INT32_MAX : MAX(MAX(p[0], p[1]), MAX(p[2], p[3]));
 }
@@ -296,12 +300,13 @@ static void pointer_plus_unknown(struct verify_env *env, struct verify_reg *dst,
     dst->smin = ptr->smin;
     dst->smax = ptr->smax;
     add_signed64(dst, off->smin, off->smax, sub);
-    wraps = sub ? ptr->umin < off->umax
-                : __builtin_add_overflow(ptr->umin, off->umin, &low) |
-                      __builtin_add_overflow(ptr->umax, off->umax, &high);
     if (sub) {
+        wraps = ptr->umin < off->umax;
         low = ptr->umin - off->umax;
         high = ptr->umax - off->umin;
+    } else {
+        wraps = __builtin_add_overflow(ptr->umin, off->umin, &low);
+        wraps |= __builtin_add_overflow(ptr->umax, off->umax, &high);
     }
     dst->umin = wraps ? 0 : low;
     dst->umax = wraps ? UINT64_MAX : high;
@@ -339,7 +344,8 @@ static bool pointer_op(struct verify_env *env, unsigned regno, struct verify_reg
     bool known = tnum_is_const(off.var);
     bool sub = op == BPF_SUB;
 
-    if (off.smin > off.smax || off.umin > off.umax) {
+    if (off.smin > off.smax || off.umin > off.umax ||
+        (known && (off.smin != off.smax || off.umin != off.umax))) {
         verify_set_unknown(dst); /* a path that cannot be */
         return true;
     }
@@ -484,7 +490,7 @@ static bool readable(struct verify_env *env, unsigned reg)
     return true;
 }
 
-bool verify_alu(struct verify_env *env, const struct bpf_insn *insn)
+static bool alu(struct verify_env *env, const struct bpf_insn *insn)
 {
     bool is64 = BPF_CLASS(insn->code) == BPF_ALU64;
     unsigned op = BPF_OP(insn->code);
@@ -514,4 +520,15 @@ bool verify_alu(struct verify_env *env, const struct bpf_insn *insn)
         return true;
     }
     return alu_binary(env, insn, op, is64);
+}
+
+bool verify_alu(struct verify_env *env, const struct bpf_insn *insn)
+{
+    struct verify_reg *dst = verify_reg_now(env, insn->dst);
+
+    if (!alu(env, insn))
+        return false;
+    if (dst->type == REG_SCALAR)
+        verify_settle(dst);
+    return true;
 }

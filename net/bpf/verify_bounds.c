@@ -153,10 +153,20 @@ static void learn_bits(struct verify_reg *reg)
     reg->var = tnum_with_low32(t, low);
 }
 
+static bool same_ranges(const struct verify_reg *a, const struct verify_reg *b)
+{
+    return a->umin == b->umin && a->umax == b->umax && a->smin == b->smin && a->smax == b->smax &&
+           a->u32_min == b->u32_min && a->u32_max == b->u32_max && a->s32_min == b->s32_min &&
+           a->s32_max == b->s32_max;
+}
+
 void verify_sync_bounds(struct verify_reg *reg)
 {
+    struct verify_reg before = { 0 };
+
     learn_from_bits(reg);
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 3 && (i == 0 || !same_ranges(reg, &before)); i++) {
+        before = *reg;
         learn_32(reg);
         learn_64(reg);
         learn_mixed(reg);

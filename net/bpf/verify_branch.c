@@ -261,55 +261,72 @@ void verify_refine(struct verify_reg *a, struct verify_reg *b, unsigned op, bool
     verify_sync_bounds(b);
 }
 
-static bool is_empty(const struct verify_reg *reg)
+static bool is_known_wrong(const struct verify_reg *reg)
 {
-    return reg->umin > reg->umax || reg->smin > reg->smax || reg->u32_min > reg->u32_max ||
-           reg->s32_min > reg->s32_max;
+    uint64_t value = reg->var.value;
+    uint32_t low = (uint32_t)value;
+
+    if (tnum_is_const(reg->var) && (reg->umin != value || reg->umax != value ||
+                                    reg->smin != (int64_t)value || reg->smax != (int64_t)value))
+        return true;
+    return (uint32_t)reg->var.mask == 0 &&
+           (reg->u32_min != low || reg->u32_max != low || reg->s32_min != (int32_t)low ||
+            reg->s32_max != (int32_t)low);
 }
 
-/* Does `op` leave nothing of one of the ranges? Then that way is not gone. */
-static bool is_impossible(const struct verify_reg *a, const struct verify_reg *b, unsigned op,
-                          bool is32)
+void verify_settle(struct verify_reg *reg)
 {
-    struct verify_reg x = *a, y = *b;
-
-    verify_refine(&x, &y, op, is32);
-    return is_empty(&x) || is_empty(&y);
-}
-
-/* As verify_scalars_decide(), with what would be known behind the jump */
-static int decide_scalars(const struct verify_reg *a, const struct verify_reg *b, unsigned op,
-                          bool is32)
-{
-    int way = verify_scalars_decide(a, b, op, is32);
-
-    if (way >= 0 || a == b)
-        return way;
-    if (is_impossible(a, b, verify_reverse_op(op), is32))
-        return 1;
-    return is_impossible(a, b, op, is32) ? 0 : -1;
+    if (reg->umin > reg->umax || reg->smin > reg->smax || reg->u32_min > reg->u32_max ||
+        reg->s32_min > reg->s32_max || is_known_wrong(reg))
+        verify_forget_bounds(reg);
 }
 
 /* ---- Copies of a scalar ---- */
 
-/* Whether others share the register's id: then what this jump says holds for them too, and whose
- * precision matters is theirs together. */
-static bool note_linked(struct verify_env *env, const struct verify_reg *reg)
+/* Those that a jump says something of */
+struct linked {
+    unsigned count;
+    struct verify_each each[VERIFY_LINKED_MAX];
+};
+
+static void link_one(struct linked *linked, uint32_t id, struct verify_each each)
+{
+    if (verify_base_id(each.reg) != id)
+        return;
+    if (linked->count < VERIFY_LINKED_MAX)
+        linked->each[linked->count++] = each;
+    else
+        each.reg->id = 0; /* one too many: it goes its own way, as in Linux */
+}
+
+/* All that share the register's id, in Linux's order, since it is the last ones that lose it */
+static void collect_linked(struct verify_env *env, struct linked *linked,
+                           const struct verify_reg *reg)
 {
     uint32_t id = verify_base_id(reg);
-    bool alone = true;
 
-    if (id == 0)
-        return true;
-    VERIFY_EACH_REG(&env->now, it)
-    for (; it.reg != NULL; verify_each_next(&env->now, &it))
-        if (it.reg != reg && verify_base_id(it.reg) == id)
-            alone = false;
-    if (alone)
-        return true;
-    VERIFY_EACH_REG(&env->now, each)
-    for (; each.reg != NULL; verify_each_next(&env->now, &each))
-        if (verify_base_id(each.reg) == id && !verify_trail_linked(env, &each))
+    for (unsigned f = env->now.frames; id != 0 && f-- > 0;) {
+        struct verify_frame *frame = &env->now.frame[f];
+        for (unsigned r = 0; r < BPF_R10; r++)
+            link_one(linked, id, (struct verify_each){ f, r, false, &frame->regs[r] });
+        for (uint64_t left = frame->spilled; left != 0; left &= left - 1) {
+            unsigned slot = (unsigned)__builtin_ctzll(left);
+            link_one(linked, id, (struct verify_each){ f, slot, true, &frame->stack[slot].reg });
+        }
+    }
+}
+
+/* What this jump says of its operands holds for their copies too, and whose precision matters is
+ * theirs together. */
+static bool note_linked(struct verify_env *env, const struct bpf_insn *insn)
+{
+    struct linked linked = { 0 };
+
+    if (BPF_SRC(insn->code) == BPF_X)
+        collect_linked(env, &linked, verify_reg_now(env, insn->src));
+    collect_linked(env, &linked, verify_reg_now(env, insn->dst));
+    for (unsigned i = 0; linked.count > 1 && i < linked.count; i++)
+        if (!verify_trail_linked(env, &linked.each[i]))
             return false;
     return true;
 }
@@ -412,7 +429,7 @@ static int decide(struct verify_env *env, const struct bpf_insn *insn, const str
     int way;
 
     if (a->type == REG_SCALAR && b->type == REG_SCALAR) {
-        way = decide_scalars(a, b, op, is32);
+        way = verify_scalars_decide(a, b, op, is32);
         if (way >= 0) {
             verify_mark_precise(env, insn->dst);
             if (by_reg)
@@ -439,8 +456,11 @@ static void take(struct verify_env *env, const struct bpf_insn *insn, struct ver
     struct verify_reg *b = by_reg ? verify_reg_now(env, insn->src) : &imm;
 
     if (a->type == REG_SCALAR && b->type == REG_SCALAR) {
-        if (a != b)
+        if (a != b) {
             verify_refine(a, b, op, is32);
+            verify_settle(a);
+            verify_settle(b);
+        }
         copy_to_linked(env, a);
         copy_to_linked(env, b);
     } else if (!is32 && verify_may_be_null(a->type) && !by_reg && insn->imm == 0 &&
@@ -507,11 +527,12 @@ bool verify_branch(struct verify_env *env, const struct bpf_insn *insn, uint32_t
     *next = way == 1 ? target : at + 1;
     env->info[at].fell |= way != 1;
     env->info[at].jumped |= way != 0;
-    if (way >= 0 || target == at + 1)
+    if (way >= 0)
         return true;
-    if (!note_linked(env, verify_reg_now(env, insn->dst)) ||
-        (BPF_SRC(insn->code) == BPF_X && !note_linked(env, verify_reg_now(env, insn->src))))
+    if (!note_linked(env, insn))
         return false;
+    if (target == at + 1)
+        return true;
     if (env->replaying && verify_trail_next(env) == target) {
         verify_branch_jump(env);
         *next = target;

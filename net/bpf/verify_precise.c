@@ -99,7 +99,7 @@ static bool wants_nothing(const struct wanted *w)
 {
     uint64_t any = 0;
 
-    for (unsigned i = 0; i < BPF_FRAMES_MAX; i++)
+    for (unsigned i = 0; i <= w->frame; i++) /* those above are gone, or not yet there */
         any |= w->regs[i] | w->slots[i];
     return any == 0;
 }

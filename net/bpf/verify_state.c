@@ -84,8 +84,9 @@ void verify_free_states(struct verify_env *env)
 
 /* ---- Packing ---- */
 
-/* Registers of a frame that may still be read; r10 is what it always is. */
-static uint16_t live_regs(const struct verify_env *env, unsigned f)
+/* Registers of a frame that may still be read; r10 is what it always is. Of a branch also copies
+ * that nobody reads: they count among those that a jump narrows together. */
+static uint16_t live_regs(const struct verify_env *env, unsigned f, bool branch)
 {
     const struct verify_now *now = &env->now;
     const struct verify_frame *frame = &now->frame[f];
@@ -94,12 +95,13 @@ static uint16_t live_regs(const struct verify_env *env, unsigned f)
     uint16_t regs = 0;
 
     for (unsigned r = 0; r < BPF_R10; r++)
-        if (live >> r & 1 && frame->regs[r].type != REG_NONE)
+        if (frame->regs[r].type != REG_NONE &&
+            (live >> r & 1 || (branch && verify_base_id(&frame->regs[r]) != 0)))
             regs |= (uint16_t)(1u << r);
     return regs;
 }
 
-static struct verify_kept *kept_new(struct verify_env *env)
+static struct verify_kept *kept_new(struct verify_env *env, bool branch)
 {
     const struct verify_now *now = &env->now;
     size_t bytes = sizeof(struct verify_kept) + now->frames * sizeof(struct verify_kept_frame);
@@ -109,7 +111,7 @@ static struct verify_kept *kept_new(struct verify_env *env)
 
     for (unsigned f = 0; f < now->frames; f++) {
         const struct verify_frame *frame = &now->frame[f];
-        live[f] = live_regs(env, f);
+        live[f] = live_regs(env, f, branch);
         bytes += (unsigned)(__builtin_popcount(live[f]) + __builtin_popcountll(frame->spilled)) *
                      sizeof(struct verify_reg) +
                  frame->slots * 8u;
@@ -190,7 +192,7 @@ bool verify_push_branch(struct verify_env *env)
         return true;
     if (env->jump_count >= VERIFY_JUMPS_MAX)
         return verify_fail(env, "The sequence of %u jumps is too complex.\n", env->jump_count + 1);
-    kept = kept_new(env);
+    kept = kept_new(env, true);
     if (kept == NULL)
         return verify_fail(env, "no memory for more states\n");
     kept->last_jumps = env->since_jumps;
@@ -271,7 +273,7 @@ static void inherit_reads(struct verify_env *env, struct verify_kept *old)
 static bool keep_now(struct verify_env *env)
 {
     struct verify_now *now = &env->now;
-    struct verify_kept *kept = kept_new(env);
+    struct verify_kept *kept = kept_new(env, false);
 
     if (kept == NULL)
         return verify_fail(env, "no memory for more states\n");

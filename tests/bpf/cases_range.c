@@ -324,5 +324,16 @@ static const struct oracle_case cases[] = {
            "math between map_value pointer and register with unbounded min value is not allowed",
            STI(DW, R10, -8, 1), MOVI(R2, 100), ATOMIC(DW, BPF_ADD, R10, -8, R2),
            LDX(DW, R1, R10, -8), USE1),
+    ACCEPT("a bound of three copies behind a comparison of two", 1,
+           PROG(NUMBER(32), MOV(R2, R1), MOV(R3, R1), JGT32(R2, R3, TO(1)), JGTI(R3, 63, TO(1)),
+                MAPV(R6, M_OUT, 0), ADD(R6, R1), LDX(B, R0, R6, 0), L(1), RETURN(1))),
+    REJECT("a bound of the fourth copy behind a comparison of two", /* Linux follows six at most */
+           "math between map_value pointer and register with unbounded min value is not allowed",
+           NUMBER(32), MOV(R2, R1), MOV(R3, R1), MOV(R4, R1), JGT32(R2, R3, TO(1)),
+           JGTI(R4, 63, TO(1)), USE1, L(1), RETURN(1)),
+    REJECT("a way that ranges forbid and bits allow is gone",
+           "R6 min value is outside of the allowed memory range", NUMBER(32), MOVSX8(R2, R1),
+           LSHI(R1, 24), ORI(R1, 0x556376), JNE(R2, R1, TO(1)), ANDI(R1, 511), USE1, L(1),
+           RETURN(1)),
 };
 ORACLE_TABLE(range);

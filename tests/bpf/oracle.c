@@ -17,6 +17,7 @@
 
 /* Whose verdicts and words the tables have. Others know fewer instructions, or more helpers. */
 #define TABLE_RELEASE "6.18."
+#define RANDOM_SEEDS  300u /* programs */
 
 struct oracle_state oracle;
 
@@ -221,6 +222,40 @@ static void check_tables(const char *filter)
     }
 }
 
+static void write_seed(const char *folder, unsigned nr, const struct bpf_insn *insns,
+                       uint32_t count)
+{
+    char path[4096];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/%04u", folder, nr);
+    file = fopen(path, "wb");
+    if (file == NULL || fwrite(insns, sizeof(*insns), count, file) != count || fclose(file) != 0) {
+        perror(path);
+        exit(1);
+    }
+}
+
+/* The programs as files, for the fuzzer of the verifier: the hand-made ones and some random ones */
+static void write_seeds(const char *folder)
+{
+    static struct bpf_insn insns[CASE_INSNS_MAX];
+    static struct program program;
+    unsigned nr = 0;
+
+    for (unsigned i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        for (unsigned j = 0; j < tables[i]->count; j++) {
+            const struct oracle_case *test = &tables[i]->cases[j];
+
+            write_seed(folder, nr++, insns, bpf_asm_link(test->insns, test->count, insns));
+        }
+    }
+    for (unsigned i = 0; i < RANDOM_SEEDS; i++) {
+        program_make(i, &program);
+        write_seed(folder, nr++, program.insns, program.count);
+    }
+}
+
 static void report(void)
 {
     if (oracle.with_linux)
@@ -251,6 +286,7 @@ static unsigned long number(const char *text)
 struct arguments {
     struct generate_options generate;
     const char *filter; /* hand-made cases of that name */
+    const char *seeds;  /* the folder for them; nothing else is done */
     bool seeded;        /* only the generator */
     char *const *objects;
     int object_count;
@@ -277,6 +313,8 @@ static bool arguments_read(int argc, char **argv, struct arguments *a)
                 a->generate.count = number(value);
             } else if (strcmp(argv[i], "--seconds") == 0) {
                 a->generate.seconds = number(value);
+            } else if (strcmp(argv[i], "--seeds") == 0 && value != NULL) {
+                a->seeds = value;
             } else if (strcmp(argv[i], "--case") == 0 && value != NULL) {
                 a->filter = value;
             } else {
@@ -296,6 +334,10 @@ int main(int argc, char **argv)
 
     if (!arguments_read(argc, argv, &arguments))
         return 2;
+    if (arguments.seeds != NULL) {
+        write_seeds(arguments.seeds);
+        return 0;
+    }
     setvbuf(stdout, NULL, _IOLBF, 0);
     oracle_watch();
     oracle.with_linux = world_linux_open(&why);

@@ -11,14 +11,14 @@ const struct world_map world_maps[WORLD_MAPS] = {
     [M_PERCPU] = { "percpu", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 16, 2, 0, .compared = true },
     [M_PERCPU_HASH] = { "percpu_hash", BPF_MAP_TYPE_PERCPU_HASH, 4, 8, 2, 0, .compared = true },
     [M_LPM] = { "lpm", BPF_MAP_TYPE_LPM_TRIE, 8, 8, 4, BPF_F_NO_PREALLOC, .compared = true },
-    [M_PROGS] = { "progs", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 4, 0 },
-    [M_DEV] = { "dev", BPF_MAP_TYPE_DEVMAP, 4, 4, 4, 0 },
-    [M_XSK] = { "xsk", BPF_MAP_TYPE_XSKMAP, 4, 4, 4, 0 },
-    [M_RING] = { "ring", BPF_MAP_TYPE_RINGBUF, 0, 0, 4096, 0 },
-    [M_PERF] = { "perf", BPF_MAP_TYPE_PERF_EVENT_ARRAY, 4, 4, 4, 0 },
+    [M_PROGS] = { "progs", BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 4, 0, .frozen = false },
+    [M_DEV] = { "dev", BPF_MAP_TYPE_DEVMAP, 4, 4, 4, 0, .frozen = false },
+    [M_XSK] = { "xsk", BPF_MAP_TYPE_XSKMAP, 4, 4, 4, 0, .frozen = false },
+    [M_RING] = { "ring", BPF_MAP_TYPE_RINGBUF, 0, 0, 4096, 0, .frozen = false },
+    [M_PERF] = { "perf", BPF_MAP_TYPE_PERF_EVENT_ARRAY, 4, 4, 4, 0, .frozen = false },
     [M_RDONLY] = { "rdonly", BPF_MAP_TYPE_ARRAY, 4, 16, 1, BPF_F_RDONLY_PROG, true, true },
     [M_WRONLY] = { "wronly", BPF_MAP_TYPE_ARRAY, 4, 16, 1, BPF_F_WRONLY_PROG, false, true },
-    [M_BIG] = { "big", BPF_MAP_TYPE_ARRAY, 4, 1024, 1, 0 },
+    [M_BIG] = { "big", BPF_MAP_TYPE_ARRAY, 4, 1024, 1, 0, .frozen = false },
 };
 
 static void pattern(uint8_t *value, uint32_t bytes, unsigned seed)

@@ -33,7 +33,10 @@ enum {
 #define WORLD_KEY_MAX   8u
 #define WORLD_VALUE_MAX 64u
 #define WORLD_ENTRIES   4u
-#define WORLD_PACKET    2048u
+#define WORLD_PACKET    4096u /* all that a frame may grow to */
+
+struct bpf_map;
+struct xdp_buff;
 
 struct world_map {
     const char *name;
@@ -104,6 +107,12 @@ bool world_linux_rejects_restricted(const struct bpf_insn *insns, uint32_t count
 enum world_mode { WORLD_INTERPRET, WORLD_JIT };
 void world_ours_run(const struct bpf_insn *insns, uint32_t count, const struct world_input *input,
                     enum world_mode mode, struct world_outcome *outcome, char *log);
+/* For who wants to look on. */
+struct world_watch {
+    uint8_t log_level; /* of struct bpf_log */
+    void (*before)(struct bpf_map *const maps[WORLD_MAPS], const struct xdp_buff *xdp); /* a run */
+};
+extern struct world_watch world_watch;
 void world_disasm(const struct bpf_insn *insns, uint32_t count);
 
 /* The last line of a verifier's log that says something of the program. */

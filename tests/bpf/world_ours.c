@@ -13,6 +13,8 @@
 #define KEPT_FIRST  40u  /* struct xdp_frame */
 #define KEPT_LAST   320u /* struct skb_shared_info */
 
+struct world_watch world_watch;
+
 struct setting {
     struct bpf_map *maps[WORLD_MAPS]; /* of those in use */
     uint32_t used;
@@ -104,7 +106,8 @@ static void tails_fill(struct setting *setting, struct bpf_prog *self, enum worl
     }
 }
 
-static void run(const struct bpf_prog *prog, const struct world_input *input, enum world_mode mode,
+static void run(const struct bpf_prog *prog, const struct setting *setting,
+                const struct world_input *input, enum world_mode mode,
                 struct world_outcome *outcome)
 {
     static uint8_t memory[FRAME_BYTES] __attribute__((aligned(64)));
@@ -117,6 +120,8 @@ static void run(const struct bpf_prog *prog, const struct world_input *input, en
 
     memset(memory, 0, sizeof(memory));
     memcpy(xdp.data_meta, input->packet, input->bytes);
+    if (world_watch.before != NULL)
+        world_watch.before(setting->maps, &xdp);
     outcome->retval = (uint32_t)(mode == WORLD_JIT ? prog->entry(&xdp) : bpf_interpret(prog, &xdp));
     outcome->ran = true;
     outcome->bytes = (uint32_t)(xdp.data_end - xdp.data_meta);
@@ -141,7 +146,7 @@ static void map_read(struct bpf_map *map, struct world_contents *contents)
 void world_ours_run(const struct bpf_insn *insns, uint32_t count, const struct world_input *input,
                     enum world_mode mode, struct world_outcome *outcome, char *log)
 {
-    struct bpf_log words = { .text = log, .size = WORLD_LOG, .level = 0 };
+    struct bpf_log words = { .text = log, .size = WORLD_LOG, .level = world_watch.log_level };
     struct setting setting = { .used = world_maps_used(insns, count) };
     struct bpf_prog *prog;
 
@@ -158,7 +163,7 @@ void world_ours_run(const struct bpf_insn *insns, uint32_t count, const struct w
         must(compile(prog, mode), "compiling", NULL);
         if (setting.maps[M_PROGS] != NULL)
             tails_fill(&setting, prog, mode);
-        run(prog, input, mode, outcome);
+        run(prog, &setting, input, mode, outcome);
         for (unsigned i = 0; i < WORLD_MAPS; i++) {
             if (setting.maps[i] != NULL && world_maps[i].compared)
                 map_read(setting.maps[i], &outcome->maps[i]);

@@ -40,6 +40,18 @@ $(BPF_SEEDS): $(BPF_TEST_OBJS)
 	@touch $@
 $(BUILD)/fuzz/fuzz_bpf_object: | $(BPF_SEEDS)
 
+# eBPF: the verifier, with execution. Its seeds are the hand-made cases and some random programs. The
+# budget is small, so that the fuzzer is not kept busy by loops.
+FUZZ_bpf_verify := tests/fuzz/mutate_bpf.c $(addprefix tests/bpf/,world.c world_ours.c generate.c generate_alu.c generate_memory.c) \
+                   $(sort $(BPF_HELPERS) $(BPF_ENGINES) $(BPF_VERIFIER)) tests/host/fake_fib.c tests/host/bpf_shadow.c
+FUZZ_EXTRA_bpf_verify := -DBPF_SHADOW -DBPF_VERIFY_BUDGET=5000u -fno-sanitize-coverage=trace-cmp
+VERIFY_SEEDS := $(BUILD)/fuzz/bpf_verify.seeds
+$(VERIFY_SEEDS): $(H)/bpf_oracle
+	@mkdir -p $@
+	@$< --seeds $@
+	@touch $@
+$(BUILD)/fuzz/fuzz_bpf_verify: | $(VERIFY_SEEDS)
+
 FUZZERS := $(addprefix $(BUILD)/fuzz/fuzz_,$(FUZZ_TARGETS))
 
 fuzz-targets: $(FUZZERS) ## build the fuzz targets

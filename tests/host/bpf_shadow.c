@@ -11,6 +11,8 @@ static struct region {
 } regions[BPF_SHADOW_REGIONS];
 static unsigned region_count;
 static const struct xdp_buff *frame;
+static uint64_t steps_left = UINT64_MAX;
+struct bpf_shadow_watch bpf_shadow_watch;
 
 void bpf_shadow_reset(void)
 {
@@ -25,6 +27,29 @@ void bpf_shadow_add(const void *start, size_t bytes, bool writable)
         abort();
     }
     regions[region_count++] = (struct region){ start, bytes, writable };
+}
+
+void bpf_shadow_remove(const void *start)
+{
+    for (unsigned i = 0; i < region_count; i++) {
+        if (regions[i].start == start) {
+            regions[i] = regions[--region_count];
+            return;
+        }
+    }
+}
+
+void bpf_shadow_limit(uint64_t steps)
+{
+    steps_left = steps;
+}
+
+void bpf_shadow_step(void)
+{
+    if (steps_left-- > 0)
+        return;
+    fprintf(stderr, "bpf_shadow: the program does not end\n");
+    abort();
 }
 
 void bpf_shadow_xdp(const struct xdp_buff *xdp)
