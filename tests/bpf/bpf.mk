@@ -2,6 +2,8 @@
 # As root it asks this machine's Linux by bpf(2); otherwise it says so and uses what is recorded.
 
 BPF_SECONDS ?= 20
+# The first random program: the same ones each time.
+BPF_FROM ?= 1
 ORACLE_SOURCES := $(wildcard tests/bpf/*.c) \
                   $(sort $(BPF_HELPERS) $(BPF_ENGINES) $(wildcard net/bpf/verify*.c) net/bpf/tnum.c \
                          $(BPF_LOADER) net/bpf/disasm.c tests/host/fake_fib.c tests/host/fakes.c)
@@ -17,7 +19,7 @@ $(H)/bpf_oracle: $(ORACLE_OBJS)
 
 ORACLE_OBJECTS := $(filter-out $(BPF_OBJECTS)/refused-%,$(BPF_TEST_OBJS)) $(BPF_APP_OBJS)
 check-bpf: $(H)/bpf_oracle $(ORACLE_OBJECTS) ## our eBPF against Linux's: hand-made cases, and random ones for BPF_SECONDS (20)
-	@$< --seconds $(BPF_SECONDS) --objects $(ORACLE_OBJECTS)
+	@$< --seconds $(BPF_SECONDS) --from $(BPF_FROM) --objects $(ORACLE_OBJECTS)
 
 .PHONY: check-bpf
 -include $(ORACLE_OBJS:.o=.d)
