@@ -205,7 +205,8 @@ static void refine_set(struct verify_reg *a, const struct verify_reg *b, bool is
         a->var = (struct tnum){ a->var.value & ~bits.value, a->var.mask & ~bits.value };
 }
 
-/* a < b, or a <= b */
+/* a < b, or a <= b. Where a range stops crossing 0, Linux forgets an end that it had by the other
+ * sign: we would know better, but take nothing that it does not. */
 static void refine_less(struct verify_reg *a, struct verify_reg *b, bool is32, bool sign,
                         bool or_equal)
 {
@@ -215,15 +216,16 @@ static void refine_less(struct verify_reg *a, struct verify_reg *b, bool is32, b
         a->s32_max = MIN(a->s32_max, b->s32_max - less);
         b->s32_min = MAX(b->s32_min, a->s32_min + less);
     } else if (sign) {
+        bool crosses = b->smin < 0 && (int64_t)b->umax < 0;
         a->smax = MIN(a->smax, b->smax - less);
         b->smin = MAX(b->smin, a->smin + less);
+        if (crosses && b->smin >= 0 && (uint64_t)b->smin < b->umin)
+            b->umin = (uint64_t)b->smin;
     } else if (is32) {
         a->u32_max = MIN(a->u32_max, b->u32_max - (uint32_t)less);
         b->u32_min = MAX(b->u32_min, a->u32_min + (uint32_t)less);
     } else {
         a->umax = MIN(a->umax, b->umax - (uint64_t)less);
-        /* Linux forgets a signed end when the range crosses 0 here. We would know better, but take
-         * nothing that it does not. */
         if (a->smin < 0 && a->smax >= 0 && (uint64_t)a->smax < a->umax && (int64_t)a->umax >= 0)
             a->smax = (int64_t)a->umax;
         b->umin = MAX(b->umin, a->umin + (uint64_t)less);

@@ -289,7 +289,8 @@ bool verify_call_helper(struct verify_env *env, const struct bpf_insn *insn)
     verify_clear_caller_saved(verify_frame_now(env));
     if (!set_result(env, &call))
         return false;
-    if (call.helper->moves_packet)
+    /* A tail call that returns here went nowhere. */
+    if (call.helper->moves_packet && call.id != BPF_FUNC_tail_call)
         verify_packet_moved(env);
     return true;
 }

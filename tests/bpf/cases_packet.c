@@ -215,5 +215,8 @@ static const struct oracle_case cases[] = {
     COMPILED("a check behind a merge, within both", 4,
              PROG(FRAME, UNKNOWN(R6), MOV(R5, R2), JEQI(R6, 0, TO(1)), ADDI(R5, 4), L(1),
                   MOV(R4, R2), ADDI(R4, 8), JGT(R4, R3, TO(99)), LDX(B, R0, R5, 0), EXIT(), SHORT)),
+    REJECT("data_end behind a tail call that went nowhere is an address still",
+           "R7 32-bit pointer arithmetic prohibited", MOV(R6, R1), LDX(W, R7, R6, XDP_MD_DATA_END),
+           MAP(R2, M_PROGS), MOVI(R3, 1), CALL(tail_call), RSH32I(R7, 3), RETURN(1)),
 };
 ORACLE_TABLE(packet);

@@ -335,5 +335,9 @@ static const struct oracle_case cases[] = {
            "R6 min value is outside of the allowed memory range", NUMBER(32), MOVSX8(R2, R1),
            LSHI(R1, 24), ORI(R1, 0x556376), JNE(R2, R1, TO(1)), ANDI(R1, 511), USE1, L(1),
            RETURN(1)),
+    REJECT("an unsigned bound that a signed one makes Linux forget",
+           "R6 min value is outside of the allowed memory range", NUMBER(32),
+           JSGTI(R1, 1023, TO(1)), JLTI(R1, 64, TO(1)), JSLTI(R1, 0, TO(1)), JGTI(R1, 63, TO(1)),
+           MOVI(R1, 64), USE1, L(1), RETURN(1)),
 };
 ORACLE_TABLE(range);
