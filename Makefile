@@ -206,6 +206,11 @@ $(BUILD)/tophalf.cfg: FORCE $(BUILD)/cfgcheck
 # there are is part of the rule.
 XDP       ?= $(BUILD)/xdp
 XDP_FILES := $(sort $(wildcard $(XDP)/*.o))
+ifneq ($(XDP),$(BUILD)/xdp)
+ifeq ($(XDP_FILES),)
+$(error XDP=$(XDP): there is no folder of that name with objects (*.o) in it)
+endif
+endif
 XDP_LIST  := $(BUILD)/xdp.list
 $(XDP_LIST): FORCE
 	@mkdir -p $(@D)

@@ -178,6 +178,7 @@ static bool copy_map(unsigned i, struct bpf_map *copy)
 static int show(struct console *con, struct map_words *w)
 {
     struct bpf_map *only = NULL, copy;
+    bool any = false;
     struct json j;
 
     if (w->count > 0) {
@@ -192,6 +193,7 @@ static int show(struct console *con, struct map_words *w)
     for (unsigned i = 0; copy_map(i, &copy); i++) {
         if (only != NULL && copy.id != only->id)
             continue;
+        any = true;
         if (con->json)
             show_json(&j, &copy);
         else
@@ -200,6 +202,8 @@ static int show(struct console *con, struct map_words *w)
     if (con->json) {
         json_array_end(&j);
         json_end(&j);
+    } else if (!any) {
+        console_printf(con, "there are no maps: programs bring them\n");
     }
     if (only != NULL)
         put_map(only);

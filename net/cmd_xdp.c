@@ -162,6 +162,7 @@ static int list(struct console *con, const struct bpf_prog *only)
     /* Too large for a stack, and not static: while we wait for the serial port, another may be made
      * for HTTP. */
     struct shown *shown = bpf_mem_alloc(sizeof(*shown));
+    bool any = false;
     struct json j;
 
     if (shown == NULL)
@@ -174,6 +175,7 @@ static int list(struct console *con, const struct bpf_prog *only)
     for (unsigned i = 0; copy_prog(i, shown); i++) {
         if (only != NULL && shown->prog.id != only->id)
             continue;
+        any = true;
         if (con->json)
             show_json(&j, shown);
         else
@@ -182,6 +184,8 @@ static int list(struct console *con, const struct bpf_prog *only)
     if (con->json) {
         json_array_end(&j);
         json_end(&j);
+    } else if (!any) {
+        console_printf(con, "no program is loaded; `xdp files` shows what there is\n");
     }
     bpf_mem_free(shown);
     return 0;
@@ -227,6 +231,8 @@ static int files(struct console *con)
     if (con->json) {
         json_array_end(&j);
         json_end(&j);
+    } else if (xdp_object_at(0) == NULL) {
+        console_printf(con, "none came with the boot volume: make xdp, then make run\n");
     }
     return 0;
 }

@@ -106,7 +106,9 @@ bool xdp_load_file(const char *name, const char *program, struct bpf_log *log)
     const struct boot_program *object = xdp_object_find(name);
 
     if (object == NULL) {
-        bpf_log_printf(log, "%s: there is no such file in xdp/ of the boot volume\n", name);
+        bpf_log_printf(log,
+                       "%s: there is no such file in xdp/ of the boot volume (make xdp fills it)\n",
+                       name);
         return false;
     }
     return xdp_load(phys_to_virt(object->file.base), object->file.bytes, object->name, program,
