@@ -27,7 +27,7 @@ if [ "$status" != 1 ] || [ "$failed" -gt 5 ]; then exit "$status"; fi
 
 good=$(count passed)
 # "FAILED tests/qemu/x.py::test_y[two words]@group - why"
-mapfile -t again < <(sed -nE '/^(FAILED|ERROR) tests/{s/^[A-Z]+ //;s/ - .*//;s/@[a-z_]+$//;p}' "$log" | sort -u)
+mapfile -t again < <(sed -nE '/^(FAILED|ERROR) tests/{s/^[A-Z]+ //;s/ - .*//;s/@[a-z0-9_]+$//;p}' "$log" | sort -u)
 if [ "${#again[@]}" = 0 ]; then exit "$status"; fi
 echo "Once more, one after the other: ${again[*]}"
 run "${again[@]}"
