@@ -63,7 +63,7 @@ def aims(results):
         results.peak("drop", "linux", "dropped_pps")), "≥ 1.4×", times, lambda v: v >= 1.4)
     add("guest instructions for a dropped packet: to Linux's",
         ratio(cost("tophalf", "drop.o"), cost("linux", "drop.o")), "≤ 0.33×", times, lambda v: v <= 1 / 3)
-    add("the firewall's program, interpreted to compiled", program_ratio(results), "≥ 5×", times,
+    add("a packet that the firewall drops, interpreted to compiled, all instructions", packet_ratio(results), "≥ 5×", times,
         lambda v: v >= 5)
     verify = results.median("verify", "tophalf", "long4000.o", "verify_us")
     add("verifier, 4,000 instructions, ms", verify / 1000 if verify else None, "≤ 50",
@@ -75,15 +75,12 @@ def aims(results):
     return table(["what", "aim", "measured", "reached"], rows)
 
 
-def program_ratio(results):
-    """Of the program alone: less what a packet costs besides, which the least program leaves over.
-    That one's own handful of instructions is taken for nothing, to the interpreter's favour."""
-    def alone(metric):
-        whole_cost = results.median("cost", "tophalf", "firewall.o", metric)
-        base = results.median("cost", "tophalf", "drop.o", "instructions")
-        return whole_cost - base if whole_cost and base else None
-
-    return ratio(alone("instructions_interpreted"), alone("instructions"))
+def packet_ratio(results):
+    """Of all that a packet costs, driver and interrupts too: of the program alone it is more. What is left
+    when those are taken off depends on how many packets each poll finds, more than on the program."""
+    whole_cost = [results.median("cost", "tophalf", "firewall.o", metric)
+                  for metric in ("instructions_interpreted", "instructions")]
+    return ratio(*whole_cost)
 
 
 def cost_table(results):
