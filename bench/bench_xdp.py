@@ -24,6 +24,7 @@ import bench
 import insn
 import netns
 import progress
+import report_web
 import report_xdp
 import targets
 
@@ -282,7 +283,7 @@ def parse():
 def check(options):
     """What would else be found missing later."""
     if options.document:
-        report_xdp.check(options.document)
+        report_web.check(options.document, report_xdp.NAMES)
     tools = options.build / "bench"
     if options.redraw:
         needed = [options.out / "xdp.csv", options.out / "xdp.json"]

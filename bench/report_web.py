@@ -283,18 +283,18 @@ def place(name):
     return re.compile(rf"(<!-- bench: {name} -->\n).*?(<!-- bench: end -->)", re.S)
 
 
-def check(document):
+def check(document, names=NAMES):
     """Has it all the places?"""
     if not document.exists():
         raise SystemExit(f"there is no {document}")
     text = document.read_text()
-    for name in NAMES:
+    for name in names:
         if not place(name).search(text):
             raise SystemExit(f"{document} has no place for '{name}'")
 
 
 def put(document, made):
-    check(document)
+    check(document, made)
     text = document.read_text()
     for name, content in made.items():
         text = place(name).sub(lambda m, c=content: f"{m.group(1)}{c}\n{m.group(2)}", text)

@@ -6,7 +6,7 @@ import statistics
 import matplotlib.pyplot as plt
 import plots
 from matplotlib.ticker import FuncFormatter
-from report_web import place, table, times, whole
+from report_web import put, table, times, whole
 
 NAMES = ("xdp aims", "xdp cost", "xdp drop", "xdp http", "xdp kv", "xdp made with")
 STYLE = {  # (colour, marker, dash)
@@ -129,24 +129,6 @@ def made_with(results):
     linux = f" Linux {about['linux']};" if about.get("linux") else ""
     return (f"{about['machine']}; Tophalf {about['commit']};{linux} medians of "
             f"{about['repeats']}, {about['seconds']} s a point.")
-
-
-def check(document):
-    """Has it all the places?"""
-    if not document.exists():
-        raise SystemExit(f"there is no {document}")
-    text = document.read_text()
-    for name in NAMES:
-        if not place(name).search(text):
-            raise SystemExit(f"{document} has no place for '{name}'")
-
-
-def put(document, made):
-    check(document)
-    text = document.read_text()
-    for name, content in made.items():
-        text = place(name).sub(lambda m, c=content: f"{m.group(1)}{c}\n{m.group(2)}", text)
-    document.write_text(text)
 
 
 # ---------------------------------------------------------------- plots
